@@ -1,0 +1,67 @@
+# `make demo` and `make test` work in a new clone: they set up .venv, Java and the language model.
+
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# Everything runs inside the virtual environment, spark-submit's Python workers too.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
+# A small run is mostly the JVM compiling itself: without its optimising compiler it takes half the time.
+export JAVA_TOOL_OPTIONS ?= -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+# The sample crawl, unless INPUT names archives: make demo INPUT='crawl/*.warc.gz'
+INPUT ?=
+OUT ?= out/demo
+
+.PHONY: help setup test lint types demo clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.done  ## virtual environment, Java check, language model
+
+# Without a GPU, torch comes from PyTorch's CPU index where that answers: the registry's own
+# build brings gigabytes of CUDA packages.
+TORCH_INDEX = $(shell command -v nvidia-smi >/dev/null || ! curl -sfIm 5 -o /dev/null https://download.pytorch.org/whl/cpu/torch/ || echo --extra-index-url https://download.pytorch.org/whl/cpu)
+
+$(VENV)/.done: pyproject.toml .ci/constraints.txt .ci/java
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || { \
+	  echo "Python 3.11 or 3.12 is needed (fastText has no wheels beyond); name one: make PYTHON=python3.12" >&2; exit 1; }
+	.ci/java
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt $(TORCH_INDEX) --editable '.[refine,train,dev]'
+	$(BIN)/werp fetch-models
+	@touch $@
+
+test: lint types  ## every check that CI runs
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.done
+	$(BIN)/mypy werp jobs models eval_harness kernels
+
+clean:  ## remove the virtual environment and the demo's output
+	rm -rf $(VENV) out
+
+demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; INPUT='x/*.warc.gz' takes real pages
+	@set -euo pipefail; crawl='$(INPUT)'; \
+	if [ -z "$$crawl" ]; then $(BIN)/python -m werp.sample $(OUT)/sample; crawl=$(OUT)/sample/crawl; fi; \
+	echo "== refine: archives to shards"; \
+	$(BIN)/spark-submit jobs/refine.py --recipe gopher_only --input $$crawl --output $(OUT)/run --force; \
+	echo "== tokenize: shards to tokens"; \
+	$(BIN)/python -m werp.tokens --run $(OUT)/run --output $(OUT)/tokens; \
+	echo "== train: a 4M-parameter decoder for a minute on the CPU"; \
+	$(BIN)/python -m models.train --config models/configs/demo.yaml --tokens $(OUT)/tokens --output $(OUT)/model; \
+	echo "== score: one multiple-choice task"; \
+	$(BIN)/python -m eval_harness run --model $(OUT)/model --tasks arc_easy --limit 50 --output $(OUT)/scores.json; \
+	printf '\n%s\n' "Where everything lies:" \
+	  "  $(OUT)/run/run.json      counts, outcomes, content hash, timings, versions" \
+	  "  $(OUT)/run/shards/       the kept text, Parquet" \
+	  "  $(OUT)/run/ledger/       one row per record: kept, or dropped or failed, and why" \
+	  "  $(OUT)/run/documents/    every extracted page, kept or not;  signals/ its measurements" \
+	  "  $(OUT)/tokens/           token shards and the tokenizer" \
+	  "  $(OUT)/model/            checkpoint, metrics, loss curve (PNG)" \
+	  "  $(OUT)/scores.json       the task's accuracy with its standard error"

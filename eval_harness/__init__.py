@@ -1,0 +1,1 @@
+"""The evaluator: tasks, prompts and scoring of any `score(context, continuations)`; never imports pyspark."""

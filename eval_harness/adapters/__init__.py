@@ -1,0 +1,1 @@
+"""Models seen as `score(context, continuations)`; nothing else here knows what a model is."""

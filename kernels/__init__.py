@@ -1,0 +1,1 @@
+"""Triton operators, one file per operator with its plain PyTorch reference beside it; none exists yet."""

@@ -1,0 +1,50 @@
+"""What a training run says while it runs: a live bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_EVERY = 10.0  # seconds between two lines of a log
+
+
+class Reporter:
+    """Shows loss, tokens a second and the time left; use as a context manager around the steps."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._last_line = time.monotonic() - LINE_EVERY
+        self._bar = Progress(
+            TextColumn("step {task.fields[step]}"),
+            BarColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s  left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=1.0, step=0, loss=float("nan"), rate=0.0)
+
+    def __enter__(self) -> Reporter:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, step: int, share: float, loss: float, tokens: int, seconds: float) -> None:
+        """Report a finished step; `share` of the run lies behind it after `seconds`."""
+        rate = tokens / seconds
+        if self.console.is_terminal:
+            self._bar.update(self._task, completed=share, step=step, loss=loss, rate=rate)
+        elif time.monotonic() - self._last_line >= LINE_EVERY or share >= 1:
+            self._last_line = time.monotonic()
+            left = seconds / share - seconds
+            print(
+                f"step {step}  {share:4.0%}  loss {loss:.3f}  {rate:,.0f} tokens/s  {left:.0f} s left",
+                flush=True,
+            )

@@ -1,0 +1,86 @@
+"""Names of inputs follow their listed root; mistakes say what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from werp.errors import WerpError
+from werp.inputs import list_inputs
+
+
+@pytest.fixture
+def crawl(tmp_path: Path) -> Path:
+    for name in ("a/x.warc.gz", "b/x.warc.gz", "b/y.arc", "b/notes.txt"):
+        path = tmp_path / "crawl" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "crawl"
+
+
+def names(*patterns: object) -> list[str]:
+    return [file.name for file in list_inputs([str(pattern) for pattern in patterns])]
+
+
+def test_names_are_relative_to_the_root_and_sorted(crawl: Path) -> None:
+    assert names(crawl) == ["a/x.warc.gz", "b/x.warc.gz", "b/y.arc"]
+    assert names(crawl / "b" / "y.arc") == ["y.arc"]
+    assert names(f"{crawl}/*/*.gz") == ["a/x.warc.gz", "b/x.warc.gz"]
+
+
+def test_a_glob_expanded_by_the_shell_gives_the_same_names(crawl: Path) -> None:
+    quoted = list_inputs([f"{crawl}/**/*.gz"])
+    expanded = list_inputs([str(crawl / "b/x.warc.gz"), str(crawl / "a/x.warc.gz")])
+    assert quoted == expanded
+
+
+def test_equal_relative_names_of_two_roots_are_told_apart(crawl: Path) -> None:
+    assert names(crawl / "a", crawl / "b") == ["a/x.warc.gz", "b/x.warc.gz", "b/y.arc"]
+
+
+def test_a_file_reached_twice_is_read_once(crawl: Path) -> None:
+    assert names(crawl, crawl / "a" / "x.warc.gz") == ["a/x.warc.gz", "b/x.warc.gz", "b/y.arc"]
+
+
+def test_a_list_file_names_relative_to_its_folder(crawl: Path) -> None:
+    listing = crawl / "files.paths"
+    listing.write_text("# two files\nb/x.warc.gz\n\na/x.warc.gz\n")
+    assert names(listing) == ["a/x.warc.gz", "b/x.warc.gz"]
+    assert names(f"@{listing}") == ["a/x.warc.gz", "b/x.warc.gz"]
+
+
+def test_identity_follows_content_not_place(crawl: Path, tmp_path: Path) -> None:
+    before = list_inputs([str(crawl)])
+    crawl.rename(tmp_path / "moved")
+    after = list_inputs([str(tmp_path / "moved")])
+    assert [(f.name, f.identity) for f in before] == [(f.name, f.identity) for f in after]
+    (tmp_path / "moved/b/y.arc").write_bytes(b"b/y.arC")
+    assert list_inputs([str(tmp_path / "moved")])[2].identity != before[2].identity
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("missing.warc.gz", "no such file or folder"),
+        ("*.nothing", "matches no file"),
+        ("s3://bucket/x.warc.gz", "copy the files"),
+        ("@missing.txt", "can't be read"),
+    ],
+)
+def test_mistakes_are_named(pattern: str, words: str) -> None:
+    with pytest.raises(WerpError, match=words) as caught:
+        list_inputs([pattern])
+    assert pattern.removeprefix("@") in str(caught.value)
+
+
+def test_a_list_naming_a_missing_file_says_the_line(crawl: Path) -> None:
+    listing = crawl / "files.paths"
+    listing.write_text("a/x.warc.gz\nnowhere.warc\n")
+    with pytest.raises(WerpError, match=r"line 2: no such file: nowhere\.warc"):
+        list_inputs([str(listing)])
+
+
+def test_a_folder_without_archives_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WerpError, match="holds no file"):
+        list_inputs([str(tmp_path)])

@@ -1,0 +1,71 @@
+"""The typed recipe: overrides, and errors that name the nearest right key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from werp.errors import WerpError
+from werp.recipe import Recipe, load_recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_the_package_loads_and_round_trips(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_an_override_changes_one_key() -> None:
+    plain = load_recipe("gopher_only").model_dump()
+    changed = load_recipe("gopher_only", ["gopher_quality.min_words=30"]).model_dump()
+    assert changed["rules"][1].pop("min_words") == 30
+    assert plain["rules"][1].pop("min_words") == 50
+    assert changed == plain
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("gopher_quality.min_word=30", "did you mean min_words"),
+        ("gopher_qualty.min_words=30", "did you mean gopher_quality"),
+        ("shards.target=1", "did you mean target_mb"),
+        ("dedup.survivor=newest", "'first', 'longest' or 'best'"),
+        ("gopher_quality.min_words=many", "valid"),
+        ("min_words", "KEY=VALUE"),
+    ],
+)
+def test_wrong_overrides_name_the_right_key(override: str, words: str) -> None:
+    with pytest.raises(WerpError, match=words):
+        load_recipe("gopher_only", [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: x\nrulez: []", "unknown key rulez .did you mean rules"),
+        ("name: x\nrules: [{rule: gopher_quality.v1, min_word: 3}]", "did you mean min_words"),
+        ("name: x\nrules: [{rule: gopher_quality.v2}]", r"did you mean gopher_quality\.v1"),
+        ("name: x\nextract: {extractors: [trafilatur]}", "did you mean trafilatura"),
+        ("name: x\nrules: [{rule: length.v1}, {rule: length.v1}]", "listed twice"),
+        ("name: [", "not valid YAML"),
+        ("- a", "mapping"),
+    ],
+)
+def test_wrong_files_name_file_key_and_remedy(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(WerpError, match=words) as caught:
+        load_recipe(str(path))
+    assert "mine.yaml" in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(WerpError, match="did you mean gopher_only"):
+        load_recipe("gopher_onlly")
+
+
+def test_the_schema_describes_every_rule() -> None:
+    definitions = Recipe.model_json_schema()["$defs"]
+    assert {"GopherQuality", "GopherRepetition", "Language", "Url", "Length", "Exact"} <= set(definitions)

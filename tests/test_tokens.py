@@ -1,0 +1,165 @@
+"""werp.tokens: what is written is the text, whole, in order, and the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from werp.errors import WerpError
+from werp.tokens import BATCH, END, tokenize
+
+TEXTS = [
+    f"Document {i} says: rain fell on the {i % 7}th hill, naïve 你好\n\n" * (1 + i % 3) for i in range(150)
+]
+
+
+def write_run(folder: Path, texts: Sequence[str | None], files: int = 2) -> Path:
+    """A run directory with the texts spread over Parquet shards in order, and a manifest."""
+    (folder / "shards").mkdir(parents=True)
+    step = -(-len(texts) // files)
+    for number in range(files):
+        part = texts[number * step : (number + 1) * step]
+        table = pa.table({"id": [str(i) for i in range(len(part))], "text": pa.array(part, pa.string())})
+        pq.write_table(table, folder / "shards" / f"part-{number}.parquet")
+    (folder / "run.json").write_text(json.dumps({"content_hash": "abc123"}))
+    return folder
+
+
+def column(path: Path) -> NDArray[Any]:
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    assert reader.num_record_batches == 1
+    values: NDArray[Any] = reader.get_batch(0).column(0).to_numpy(zero_copy_only=True)
+    return values
+
+
+def test_documents_come_back_in_order_and_each_ends_with_the_end_token(tmp_path: Path) -> None:
+    metadata = tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300)
+    tokens, offsets = column(tmp_path / "out/tokens.arrow"), column(tmp_path / "out/offsets.arrow")
+    tokenizer = Tokenizer.from_file(str(tmp_path / "out/tokenizer.json"))
+    assert (tokens.dtype.name, offsets.dtype.name) == ("uint16", "int64")
+    assert metadata.tokens == len(tokens) == offsets[-1]
+    assert metadata.documents == len(TEXTS) == len(offsets) - 1
+    assert len(TEXTS) > BATCH  # more than one batch was read
+    for i, text in enumerate(TEXTS):
+        ids = tokens[offsets[i] : offsets[i + 1]].tolist()
+        assert ids[-1] == tokenizer.token_to_id(END) == metadata.end_token
+        assert metadata.end_token not in ids[:-1]
+        assert tokenizer.decode(ids[:-1]) == text
+
+
+def test_the_metadata_names_tokenizer_source_and_content(tmp_path: Path) -> None:
+    metadata = tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300)
+    schema = pa.ipc.open_file(pa.memory_map(str(tmp_path / "out/tokens.arrow"))).schema
+    assert json.loads(schema.metadata[b"werp.tokens"]) == metadata.model_dump()
+    file = (tmp_path / "out/tokenizer.json").read_bytes()
+    assert metadata.tokenizer_sha256 == hashlib.sha256(file).hexdigest()
+    assert metadata.run_content_hash == "abc123"
+    buffer = column(tmp_path / "out/tokens.arrow").astype("<u2").tobytes()
+    assert metadata.tokens_sha256 == hashlib.sha256(buffer).hexdigest()
+    assert "trained on this text" in metadata.tokenizer
+
+
+def test_a_rerun_and_another_number_of_shards_give_the_same_bytes(tmp_path: Path) -> None:
+    outputs = [tmp_path / "a", tmp_path / "b"]
+    tokenize(write_run(tmp_path / "two", TEXTS, files=2), outputs[0], vocab_size=400)
+    tokenize(write_run(tmp_path / "five", TEXTS, files=5), outputs[1], vocab_size=400)
+    for name in ("tokens.arrow", "offsets.arrow", "tokenizer.json"):
+        assert (outputs[0] / name).read_bytes() == (outputs[1] / name).read_bytes()
+
+
+def test_arrow_shards_and_a_bare_folder_are_read_and_null_texts_left_out(tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    table = pa.table({"text": pa.array(["one", None, "two"], pa.large_string())})
+    with pa.ipc.new_file(str(tmp_path / "bare/x.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    metadata = tokenize(tmp_path / "bare", tmp_path / "out", vocab_size=257)
+    assert (metadata.documents, metadata.run_content_hash) == (2, None)
+
+
+def test_a_text_that_spells_the_end_token_does_not_end_its_document(tmp_path: Path) -> None:
+    text = f"before {END} after"
+    metadata = tokenize(write_run(tmp_path / "run", [text, "x"], files=1), tmp_path / "out", vocab_size=257)
+    tokens = column(tmp_path / "out/tokens.arrow")
+    assert (tokens == metadata.end_token).sum() == 2
+    assert metadata.tokens == len(text) + len("x") + 2  # 257 entries: one a byte, none for a pair
+
+
+def test_a_given_tokenizer_of_65536_entries_makes_32_bit_tokens(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", TEXTS)
+    tokenize(run, tmp_path / "first", vocab_size=300)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "first/tokenizer.json"))
+    tokenizer.add_tokens([f"never-{i}" for i in range(65_536 - tokenizer.get_vocab_size())])
+    tokenizer.save(str(tmp_path / "large.json"))
+    metadata = tokenize(run, tmp_path / "out", tmp_path / "large.json")
+    assert column(tmp_path / "out/tokens.arrow").dtype.name == "uint32"
+    assert (metadata.vocabulary, metadata.tokenizer) == (65_536, "given: large.json")
+    assert (tmp_path / "out/tokenizer.json").read_bytes() == (tmp_path / "large.json").read_bytes()
+
+
+def test_an_earlier_token_folder_is_replaced_and_anything_else_refused(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", TEXTS)
+    tokenize(run, tmp_path / "out", vocab_size=300)
+    assert tokenize(run, tmp_path / "out", vocab_size=280).vocabulary == 280
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/thesis.txt").write_text("precious")
+    with pytest.raises(WerpError, match="no token folder"):
+        tokenize(run, tmp_path / "other")
+    assert (tmp_path / "other/thesis.txt").read_text() == "precious"
+
+
+def test_a_failure_leaves_nothing_and_keeps_the_earlier_folder(tmp_path: Path) -> None:
+    tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300)
+    before = (tmp_path / "out/tokens.arrow").read_bytes()
+    shard = tmp_path / "run/shards/part-1.parquet"
+    shard.write_bytes(shard.read_bytes()[:-9])
+    with pytest.raises(WerpError, match=r"part-1\.parquet"):
+        tokenize(tmp_path / "run", tmp_path / "out", vocab_size=300)
+    assert (tmp_path / "out/tokens.arrow").read_bytes() == before
+    assert {p.name for p in tmp_path.iterdir()} == {"run", "out"}
+
+
+def test_bad_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WerpError, match=r"no .*shard"):
+        tokenize(tmp_path, tmp_path / "out")
+    run = write_run(tmp_path / "run", TEXTS)
+    with pytest.raises(WerpError, match="at least 257"):
+        tokenize(run, tmp_path / "out", vocab_size=100)
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(WerpError, match=r"bad\.json.*not a tokenizer"):
+        tokenize(run, tmp_path / "out", tmp_path / "bad.json")
+    (tmp_path / "columns").mkdir()
+    pq.write_table(pa.table({"body": ["x"]}), tmp_path / "columns/a.parquet")
+    with pytest.raises(WerpError, match="no column `text`"):
+        tokenize(tmp_path / "columns", tmp_path / "out")
+    with pytest.raises(WerpError, match="no document"):
+        tokenize(write_run(tmp_path / "empty", [], files=1), tmp_path / "out")
+
+
+def test_the_command_line_works_without_spark(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", TEXTS)
+    code = "import sys; sys.modules['pyspark'] = None; import werp.tokens; werp.tokens.main()"
+    arguments = ["--run", str(tmp_path / "run"), "--output", str(tmp_path / "out"), "--vocab-size", "300"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert "of 150 documents, 300 entries" in done.stdout
+    failed = subprocess.run(
+        [sys.executable, "-m", "werp.tokens", "--run", str(tmp_path / "none"), "--output", "x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: ")
+    assert "Traceback" not in failed.stderr

@@ -1,0 +1,1 @@
+"""Deduplication across a whole run, in Spark."""

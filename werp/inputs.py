@@ -1,0 +1,130 @@
+"""Which files a run reads, and the names they carry in ids, ledger and shards.
+
+A name is the path relative to the listed root, with `/` between parts, so that moving
+the folder changes nothing, and base names may repeat. The root of a directory is the
+directory, of a glob its part before the first wildcard, of a list file the folder it
+lies in (for relative entries), of single files their deepest common folder.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from werp.errors import WerpError
+from werp.progress import say
+
+#: What a directory is searched for (x.warc.gz, x.arc, x.warc.gz.open, x.wat ...); a file named
+#: outright or by a glob may have any name.
+ARCHIVE_NAME = re.compile(r"\.(warc|arc|wat|wet)(\.|$)", re.IGNORECASE)
+_EDGE = 1 << 20
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One input file. `identity` changes whenever size, first MiB or last MiB change."""
+
+    name: str
+    path: str
+    size: int
+    identity: str
+
+
+def list_inputs(patterns: Sequence[str]) -> list[InputFile]:
+    """Resolve paths, directories, globs and `@list.txt` / `*.paths` list files, sorted by name.
+
+    A file reached twice is read once. Raises `WerpError` for a pattern that matches
+    nothing, an unreadable file, a remote address, or an empty list.
+    """
+    rooted: dict[Path, Path] = {}  # absolute path -> root
+    singles: list[Path] = []
+    for pattern in patterns:
+        for path, root in _expand(pattern):
+            if root is None:
+                singles.append(path)
+            else:
+                rooted.setdefault(path, root)
+    if singles:
+        common = Path(os.path.commonpath([path.parent for path in singles]))
+        for path in singles:
+            rooted.setdefault(path, common)
+    if not rooted:
+        raise WerpError("--input: no input file given; pass a WARC file, a folder, a glob or a list")
+    names = {path: path.relative_to(root).as_posix() for path, root in rooted.items()}
+    if len(set(names.values())) < len(names):  # two roots hold the same relative name
+        common = Path(os.path.commonpath([path.parent for path in rooted]))
+        names = {path: path.relative_to(common).as_posix() for path in rooted}
+    files = [_identify(path, name) for path, name in names.items()]
+    return sorted(files, key=lambda file: file.name)
+
+
+def _expand(pattern: str) -> Iterable[tuple[Path, Path | None]]:
+    if "://" in pattern:
+        raise WerpError(
+            f"--input {pattern}: remote addresses can't be read; copy the files to a local or shared folder"
+        )
+    if pattern.startswith("@") or pattern.endswith((".paths", ".paths.txt")):
+        yield from _expand_list(Path(pattern.removeprefix("@")))
+        return
+    path = Path(pattern)
+    if path.is_dir():
+        every = sorted(p for p in path.rglob("*") if p.is_file())
+        found = [p for p in every if ARCHIVE_NAME.search(p.name)]
+        if not found:
+            raise WerpError(
+                f"--input {pattern}: the folder holds no file with .warc, .arc, .wat or .wet in its name;"
+                " name files outright or pass a glob to read others"
+            )
+        if len(found) < len(every):
+            say(f"{pattern}: {len(every) - len(found)} files are no archives by their names and are left out")
+        yield from ((p.absolute(), path.absolute()) for p in found)
+    elif glob.has_magic(pattern) and not path.exists():
+        root = _glob_root(pattern)
+        found = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if p.is_file())
+        if not found:
+            raise WerpError(f"--input {pattern}: the glob matches no file (quote it; ** goes into folders)")
+        yield from ((p.absolute(), root) for p in found)
+    elif path.is_file():
+        yield path.absolute(), None
+    else:
+        raise WerpError(f"--input {pattern}: no such file or folder")
+
+
+def _expand_list(listing: Path) -> Iterable[tuple[Path, Path | None]]:
+    try:
+        lines = listing.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WerpError(f"--input {listing}: the list can't be read as UTF-8 text: {error}") from error
+    for number, line in enumerate(lines, 1):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        path = listing.parent / entry
+        if not path.is_file():
+            raise WerpError(f"--input {listing}, line {number}: no such file: {entry}")
+        inside = not Path(entry).is_absolute() and ".." not in Path(entry).parts
+        yield path.absolute(), listing.parent.absolute() if inside else None
+
+
+def _glob_root(pattern: str) -> Path:
+    parts = Path(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:fixed]).absolute() if fixed else Path.cwd()
+
+
+def _identify(path: Path, name: str) -> InputFile:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(_EDGE))
+            file.seek(max(0, size - _EDGE))
+            digest.update(file.read(_EDGE))
+    except OSError as error:
+        raise WerpError(f"--input {path}: can't be read: {error.strerror}") from error
+    digest.update(str(size).encode())
+    return InputFile(name=name, path=str(path), size=size, identity=digest.hexdigest())

@@ -1,0 +1,202 @@
+"""The typed recipe: one pydantic model gives the YAML schema, the overrides and their help.
+
+A recipe is a YAML file; those the package carries are named (`--recipe gopher_only`),
+others are given by path. `--set key=value` changes one key, where a rule is meant by its
+family's name: `--set gopher_quality.min_words=30`. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from werp.errors import WerpError, nearest
+from werp.extract.extractors import AnyExtractor, Trafilatura
+from werp.extract.guard import Caps
+from werp.pages import ReadOptions
+from werp.signals.base import Rule
+from werp.signals.exact import Exact
+from werp.signals.gopher_quality import GopherQuality
+from werp.signals.gopher_repetition import GopherRepetition
+from werp.signals.language import Language
+from werp.signals.length import Length
+from werp.signals.url import Url
+
+AnyRule = Annotated[Language | Length | GopherQuality | GopherRepetition | Url, Field(discriminator="rule")]
+
+
+class ExtractOptions(BaseModel):
+    """The recipe's `extract` section."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    extractors: tuple[AnyExtractor, ...] = Field(
+        (Trafilatura(),), min_length=1,
+        description="tried in this order: the first that neither fails nor exceeds the caps gives the text",
+    )  # fmt: skip
+    caps: Caps = Caps()
+
+    @field_validator("extractors", mode="before")
+    @classmethod
+    def _names_are_enough(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, list | tuple):
+            return tuple({"name": item} if isinstance(item, str) else item for item in value)
+        return value
+
+
+class ShardOptions(BaseModel):
+    """The recipe's `shards` section."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["parquet", "arrow"] = Field(
+        "parquet", description="Parquet or Arrow IPC files, zstd in both"
+    )
+    target_mb: Annotated[int, Field(ge=1)] = Field(
+        256,
+        description="text per shard in MiB before compression; a shard is closed at the page that reaches it",
+    )
+
+
+class Recipe(BaseModel):
+    """What is done to a crawl, from reading to shards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    description: str = ""
+    read: ReadOptions = ReadOptions()
+    extract: ExtractOptions = ExtractOptions()
+    rules: tuple[AnyRule, ...] = Field((), description="in the order in which they decide")
+    dedup: Exact | None = Field(None, description="exact deduplication across the whole run; null for none")
+    shards: ShardOptions = ShardOptions()
+
+    @field_validator("rules")
+    @classmethod
+    def _each_once(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        names = [rule.rule for rule in rules]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"rule {name} is listed twice; its ledger rows could not be told apart")
+        return rules
+
+    def measured(self) -> list[Rule]:
+        """Every rule whose signals are measured, in order."""
+        return [*self.rules, *([self.dedup] if self.dedup else [])]
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes the package carries."""
+    folder = files("werp.recipes")
+    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe by name or path, with `key=value` overrides applied.
+
+    Raises `WerpError` for an unknown recipe, bad YAML, an unknown key or a bad value, naming
+    the file, the key and the nearest right key.
+    """
+    if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise WerpError(f"--recipe {name_or_path}: no such file")
+        text, where = path.read_text("utf-8"), name_or_path
+    elif name_or_path in recipe_names():
+        text = files("werp.recipes").joinpath(f"{name_or_path}.yaml").read_text("utf-8")
+        where = f"recipe {name_or_path}"
+    else:
+        raise WerpError(f"--recipe {name_or_path}: no such recipe{nearest(name_or_path, recipe_names())}")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise WerpError(f"{where}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise WerpError(f"{where}: a recipe is a mapping of keys, found {type(content).__name__}")
+    recipe = _validate(content, where)
+    if overrides:
+        content = recipe.model_dump(mode="json")
+        for override in overrides:
+            _override(content, override)
+        recipe = _validate(content, where)
+    return recipe
+
+
+def _validate(content: dict[str, Any], where: str) -> Recipe:
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise WerpError("\n".join(f"{where}: {line}" for line in _explain(error))) from error
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors():
+        path = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(
+                f"unknown key {path}{nearest(str(problem['loc'][-1]), _keys_at(problem['loc'][:-1]))}"
+            )
+        elif problem["type"] == "union_tag_invalid":
+            context = problem["ctx"]
+            known = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
+            lines.append(
+                f"{path}: no {context['discriminator']} {context['tag']!r}{nearest(context['tag'], known)}"
+            )
+        else:
+            lines.append(f"{path}: {problem['msg']} (found {problem['input']!r:.80})")
+    return lines
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """The keys a model has at a place of the recipe; union members appear there by their tag."""
+    tagged: dict[str, type[BaseModel]] = {
+        str(kind.model_fields["rule"].default): kind
+        for kind in (Language, Length, GopherQuality, GopherRepetition, Url)
+    }
+    from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415
+
+    tagged.update(EXTRACTORS)
+    sections: dict[str, type[BaseModel]] = {
+        "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "dedup": Exact, "shards": ShardOptions,
+    }  # fmt: skip
+    for part in reversed(location):
+        if part in tagged:
+            return list(tagged[str(part)].model_fields)
+        if part in sections:
+            return list(sections[str(part)].model_fields)
+    return list(Recipe.model_fields)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator:
+        raise WerpError(f"--set {override}: expected KEY=VALUE, e.g. gopher_quality.min_words=30")
+    parts = key.strip().split(".")
+    place: Any = content
+    families = {rule["rule"].partition(".")[0]: rule for rule in content["rules"]}
+    if parts[0] in families:
+        place, parts = families[parts[0]], parts[1:]
+        if parts and parts[0] == place["rule"].partition(".")[2]:  # the version may be written out
+            parts = parts[1:]
+    for part in parts[:-1]:
+        if not isinstance(place, dict) or part not in place:
+            known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
+            raise WerpError(f"--set {key}: unknown key {part}{nearest(part, known)}")
+        if place[part] is None and part == "dedup":
+            place[part] = Exact().model_dump(mode="json")
+        place = place[part]
+    if not parts or not isinstance(place, dict) or parts[-1] not in place:
+        known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
+        raise WerpError(f"--set {key}: unknown key{nearest(parts[-1] if parts else key, known)}")
+    try:
+        place[parts[-1]] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise WerpError(f"--set {key}: not a YAML value: {value!r}") from error

@@ -1,0 +1,1 @@
+"""The recipes the package carries, YAML files."""

@@ -1,0 +1,372 @@
+"""One run, end to end: the driver of `jobs/refine.py`.
+
+    input files ─► records + documents ─► signals ─► duplicates ─► ledger ─► shards ─► run.json
+
+Spark hands out input files and shuffles hashes; every table is written by plain Python in
+the tasks. What a killed run had finished is found again by its key.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import pyarrow.parquet as pq
+
+from werp import __version__
+from werp.dedup.exact import write_duplicates
+from werp.errors import WerpError
+from werp.inputs import InputFile
+from werp.keys import hash_of, source_hash
+from werp.progress import Heartbeat, say, shown
+from werp.recipe import Recipe
+from werp.rundir import RunDirectory, write_atomically
+from werp.stages.documents import Meta, ensure_documents
+from werp.stages.shards import Sources, plan_shards, write_group
+from werp.stages.signals import write_signals
+from werp.stages.unit import Unit, stored, units_of
+from werp.stages.verdicts import Verdicts, read_verdicts, write_ledger
+from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass
+class Options:
+    """What a run is told beside recipe, inputs and output.
+
+    limit: HTML pages read of each input file; None reads all.
+    partitions: Spark tasks that the files are spread over; default one a file, 20,000 at most.
+    force: replace a finished run of another key, use nothing that is stored.
+    start_from: `documents` or `signals` of the finished run in the output directory are used
+        whatever package sources made them.
+    documents: other run directories whose documents may be used where their keys match.
+    """
+
+    limit: int | None = None
+    partitions: int | None = None
+    force: bool = False
+    start_from: Literal["documents", "signals"] | None = None
+    documents: tuple[Path, ...] = ()
+
+
+@dataclass
+class Plan:
+    """All that follows from recipe, inputs and options before anything is done."""
+
+    recipe: Recipe
+    units: list[Unit]
+    run: RunDirectory
+    options: Options
+    found_documents: dict[int, tuple[Path, Path]] = field(default_factory=dict)
+    found_signals: dict[int, Path] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all input files."""
+        return sum(unit.file.size for unit in self.units)
+
+
+def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Options) -> Plan:
+    """Resolve keys and find what is stored already.
+
+    Raises `WerpError` where the output directory is in the way, or `start_from` finds nothing.
+    """
+    units = units_of(files, recipe, options.limit)
+    run_key = hash_of(
+        [[unit.documents, unit.signals] for unit in units]
+        + [recipe.model_dump(mode="json"), options.limit, source_hash(), SCHEMA_VERSION]
+    )
+    run = RunDirectory(output, run_key)
+    if output.exists() and not output.is_dir():
+        raise WerpError(f"--output {output}: exists and is no folder")
+    manifest = run.manifest()
+    foreign = output.is_dir() and manifest is None and not run.work.is_dir() and any(output.iterdir())
+    if foreign:
+        raise WerpError(f"--output {output}: the folder holds other files; choose an empty or a new one")
+    if manifest and manifest.get("key") != run_key and not (options.force or options.start_from):
+        raise WerpError(
+            f"--output {output}: holds a finished run of recipe {manifest.get('recipe', {}).get('name')} over"
+            " other inputs, settings or package sources; choose another --output, or --force to replace it"
+        )
+    plan = Plan(recipe, units, run, options)
+    if not (options.force and options.start_from is None):
+        _find_stored(plan)
+    return plan
+
+
+def _find_stored(plan: Plan) -> None:
+    start_from, own = plan.options.start_from, plan.run.output
+    folders = [own, *plan.options.documents]
+    for unit in plan.units:
+        any_sources = start_from is not None
+        records = stored(unit.documents, [folder / "records" for folder in folders], any_sources=any_sources)
+        documents = stored(
+            unit.documents, [folder / "documents" for folder in folders], any_sources=any_sources
+        )
+        if records and documents:
+            plan.found_documents[unit.index] = (records, documents)
+        elif start_from:
+            raise WerpError(
+                f"--from {start_from}: {own / 'documents'} holds no documents of {unit.file.name} for this"
+                " input and `extract` section; run without --from"
+            )
+        signals = stored(unit.signals, [own / "signals"], any_sources=start_from == "signals")
+        if signals:
+            plan.found_signals[unit.index] = signals
+        elif start_from == "signals":
+            raise WerpError(
+                f"--from signals: {own / 'signals'} holds no signals of {unit.file.name} for these rules;"
+                " use --from documents"
+            )
+
+
+def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
+    """Do what the plan leaves to do and commit the run; returns the manifest.
+
+    Raises `WerpError` when the ledger does not balance; Spark's own error when a task fails
+    four times. Nothing is committed then, and the next start goes on from there.
+    """
+    manifest = plan.run.manifest()
+    if (
+        manifest
+        and manifest.get("key") == plan.run.run_key
+        and not (plan.options.force or plan.options.start_from)
+    ):
+        say(f"{plan.run.output}: this run is finished already; --force does it again")
+        return manifest
+    started = time.perf_counter()
+    with plan.run.lock():
+        if plan.options.force:
+            for stale in plan.run.work.iterdir():
+                if stale.name != "lock":
+                    shutil.rmtree(stale)
+        plan.run.clean_temporary()
+        timings: dict[str, float] = {}
+        metas = _timed(timings, "documents_and_signals", lambda: _documents_and_signals(spark, plan))
+        if plan.recipe.dedup:
+            _timed(timings, "dedup", lambda: _duplicates(spark, plan))
+        verdicts = _timed(timings, "ledger", lambda: _ledgers(spark, plan))
+        _check_balance(plan, metas, verdicts)
+        shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
+        timings["total"] = time.perf_counter() - started
+        manifest = _manifest(plan, metas, verdicts, shards, timings)
+        plan.run.commit(manifest, manifest["files"])
+    return manifest
+
+
+def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
+    started = time.perf_counter()
+    result = work()
+    timings[name] = time.perf_counter() - started
+    return result
+
+
+def _spread(spark: SparkSession, items: Sequence[_T], slices: int, work: Callable[[_T], _R]) -> list[_R]:
+    """`work` on each item in Spark tasks; results in the items' order."""
+    if not items:
+        return []
+    data = spark.sparkContext.parallelize(list(enumerate(items)), max(1, min(slices, len(items))))
+    done = data.map(lambda pair: (pair[0], work(pair[1]))).collect()
+    return [result for _, result in sorted(done, key=lambda pair: pair[0])]
+
+
+def _slices(plan: Plan) -> int:
+    return plan.options.partitions or min(len(plan.units), 20_000)
+
+
+def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, float]]:
+    work, recipe, limit = plan.run.work, plan.recipe, plan.options.limit
+    progress = plan.run.run_work / "progress"
+    documents_found, signals_found = plan.found_documents, plan.found_signals
+    rules = recipe.measured()
+
+    def prepare(unit: Unit) -> tuple[Meta, float]:
+        heartbeat = Heartbeat(progress, str(unit.index), unit.file.size)
+        found = documents_found.get(unit.index)
+        meta = ensure_documents(unit, recipe.read, recipe.extract, limit, work, heartbeat, found)
+        heartbeat.done(meta.records, meta.pages)
+        signals, seconds = work / "signals" / unit.signals, 0.0
+        if not signals.is_file():
+            stored_signals = signals_found.get(unit.index)
+            if stored_signals is not None:
+                signals.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(signals, stored_signals.read_bytes(), work / "tmp")
+            else:
+                seconds = write_signals(work / "documents" / unit.documents, signals, rules, work / "tmp")
+        return meta, seconds
+
+    # The longest files first, so that none of them starts when the others are done.
+    order = sorted(plan.units, key=lambda unit: (-unit.file.size, unit.index))
+    with shown(progress, plan.bytes, "extracting"):
+        done = _spread(spark, order, _slices(plan), prepare)
+    by_index = {unit.index: result for unit, result in zip(order, done, strict=True)}
+    return [by_index[unit.index] for unit in plan.units]
+
+
+def _duplicates(spark: SparkSession, plan: Plan) -> None:
+    assert plan.recipe.dedup is not None
+    folder = plan.run.run_work / "duplicates"
+    finished = folder / "_done"
+    if finished.is_file():
+        return
+    staged = plan.run.staged
+    write_duplicates(
+        spark,
+        [staged("signals") / unit.signals for unit in plan.units],
+        [staged("records") / unit.documents for unit in plan.units],
+        [folder / f"{unit.index}.parquet" for unit in plan.units],
+        plan.recipe.rules,
+        plan.recipe.dedup,
+        plan.run.work / "tmp",
+    )
+    write_atomically(finished, b"", plan.run.work / "tmp")
+
+
+def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
+    staged, recipe, run_work, work = plan.run.staged, plan.recipe, plan.run.run_work, plan.run.work
+
+    def settle(unit: Unit) -> Verdicts:
+        ledger = staged("ledger") / unit.documents
+        if ledger.is_file():
+            return read_verdicts(ledger)
+        return write_ledger(
+            staged("records") / unit.documents, staged("documents") / unit.documents,
+            staged("signals") / unit.signals, run_work / "duplicates" / f"{unit.index}.parquet",
+            ledger, recipe, work / "tmp",
+        )  # fmt: skip
+
+    return _spread(spark, plan.units, _slices(plan), settle)
+
+
+def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
+    staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
+    groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
+    units = plan.units
+
+    def write(item: tuple[int, list[int]]) -> list[str]:
+        number, members = item
+        sources = [
+            Sources(
+                staged("records") / units[i].documents, staged("documents") / units[i].documents,
+                staged("signals") / units[i].signals, staged("ledger") / units[i].documents,
+                verdicts[i].kept_bytes,
+            )
+            for i in members
+        ]  # fmt: skip
+        return write_group(number, sources, staged("shards"), options, work / "tmp")
+
+    names = _spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
+    return [name for group in names for name in group]
+
+
+def _check_balance(plan: Plan, metas: list[tuple[Meta, float]], verdicts: list[Verdicts]) -> None:
+    """Rule: every record read has one ledger row. A run that does not balance fails."""
+    for unit, (meta, _), verdict in zip(plan.units, metas, verdicts, strict=True):
+        settled = sum(verdict.outcomes.values())
+        if not meta.records == verdict.rows == settled:
+            raise WerpError(
+                f"{unit.file.name}: {meta.records} records were read, the ledger has {verdict.rows} rows with"
+                f" {settled} outcomes; nothing was committed. This is a bug: please report it"
+            )
+
+
+def _manifest(
+    plan: Plan,
+    metas: list[tuple[Meta, float]],
+    verdicts: list[Verdicts],
+    shards: list[str],
+    timings: dict[str, float],
+) -> dict[str, Any]:
+    outcomes: Counter[tuple[str, str, str]] = Counter()
+    for verdict in verdicts:
+        for key, count in verdict.outcomes.items():
+            outcome, stage, rule = key.split("\t")
+            outcomes[outcome, stage, rule] += count
+    totals = {
+        name: sum(n for key, n in outcomes.items() if key[0] == name) for name in (KEPT, DROPPED, FAILED)
+    }
+    content = sum(int(verdict.content_sum) for verdict in verdicts) % (1 << 128)
+    pages = sum(meta.pages for meta, _ in metas)
+    casualties: Counter[str] = Counter()
+    for meta, _ in metas:
+        casualties.update(meta.casualties)
+    per_task = {
+        "read": sum(meta.read_seconds for meta, _ in metas),
+        "extract": sum(meta.extract_seconds for meta, _ in metas),
+        "measure": sum(seconds for _, seconds in metas),
+    }
+    rows = {
+        "documents": sum(meta.documents for meta, _ in metas),
+        "shards": sum(pq.read_metadata(plan.run.staged("shards") / n).num_rows for n in shards)
+        if plan.recipe.shards.format == "parquet"
+        else totals[KEPT],
+    }
+    if rows["shards"] != totals[KEPT]:
+        raise WerpError(
+            f"{rows['shards']} rows in shards for {totals[KEPT]} kept records; nothing was committed"
+        )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "key": plan.run.run_key,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "records": {"in": sum(meta.records for meta, _ in metas), **totals},
+        "outcomes": [
+            {"outcome": outcome, "stage": stage or None, "rule": rule or None, "count": count}
+            for (outcome, stage, rule), count in sorted(outcomes.items())
+        ],
+        "content_hash": f"{content:032x}",
+        "pages": pages,
+        "documents": rows["documents"],
+        "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
+        "casualties": dict(sorted(casualties.items())),
+        "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
+        "task_seconds": {name: round(seconds, 3) for name, seconds in per_task.items()},
+        "pages_per_second": round(pages / max(timings["total"], 1e-9), 3),
+        "peak_rss_mb": {
+            "worker": max((meta.peak_rss_mb for meta, _ in metas), default=0.0),
+            "extraction": max((meta.extract_peak_rss_mb for meta, _ in metas), default=0.0),
+        },
+        "recipe": plan.recipe.model_dump(mode="json"),
+        "limit": plan.options.limit,
+        "inputs": [
+            {
+                "name": unit.file.name,
+                "size": unit.file.size,
+                "identity": unit.file.identity,
+                "records": meta.records,
+            }
+            for unit, (meta, _) in zip(plan.units, metas, strict=True)
+        ],
+        "versions": _versions(plan.recipe),
+        "files": {
+            "records": [unit.documents for unit in plan.units],
+            "documents": [unit.documents for unit in plan.units],
+            "signals": [unit.signals for unit in plan.units],
+            "ledger": [unit.documents for unit in plan.units],
+            "shards": shards,
+        },
+    }
+
+
+def _versions(recipe: Recipe) -> dict[str, str]:
+    names = ["pyspark", "pyarrow", "warcio", "numba", "fasttext-wheel"]
+    return {
+        "blu-werp": __version__,
+        "sources": source_hash(),
+        "python": sys.version.split()[0],
+        **{name: version(name) for name in names},
+        **{extractor.name: extractor.version for extractor in recipe.extract.extractors},
+    }

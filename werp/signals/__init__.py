@@ -1,0 +1,1 @@
+"""Document signals and the rules over them, one family a file."""

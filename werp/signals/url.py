@@ -1,0 +1,155 @@
+"""Rule `url.v1`: block lists applied to a document's address.
+
+Source: RefinedWeb (arXiv 2306.01116, G.1: domain list, hard words, two soft words, substrings); the default
+of one soft word tolerated is datatrove's `url_filter.py` (its `soft_word_threshold` = 2 drops).
+The lists are the user's: no recipe needs one, and none is shipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pydantic import Field
+
+from werp.signals.base import Check, Rule
+from werp.signals.batch import TextBatch
+
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+_JOINTS = str.maketrans("", "", "-._ ")
+_LISTS = ("blocked_domains", "blocked_words", "soft_words", "blocked_substrings")
+
+
+class Url(Rule):
+    """Signals: `url.blocked_domain`, `url.blocked_word`, `url.blocked_substring` (string: the entry that
+    matched, else null), `url.soft_word_hits` (int64: distinct soft words). Without its list a signal is null.
+
+    Each list is a UTF-8 file with one entry a line; `#` begins a comment line; case does not matter. It is
+    read once for a rule object; one that cannot be read raises ValueError with field, path and remedy.
+
+    domains: the host or any parent of it is an entry, `www.` ignored on both sides.
+    words: a whole word of the URL cut at everything but letters and digits; entries lose the rest likewise.
+    substrings: anywhere in the URL once `-`, `.`, `_` and spaces are taken out, of entries likewise.
+    """  # fmt: skip
+
+    rule: Literal["url.v1"] = "url.v1"
+    blocked_domains: str | None = Field(None, description="list file: domains and hosts that drop")
+    blocked_words: str | None = Field(None, description="list file: words of which one drops")
+    soft_words: str | None = Field(
+        None, description="list file: words of which more than max_soft_words drop"
+    )
+    max_soft_words: int = Field(1, ge=0, description="most distinct soft words kept")
+    blocked_substrings: str | None = Field(None, description="list file: strings of which one drops")
+
+    def measure_parameters(self) -> dict[str, Any]:
+        """SHA-256 of each list's content: a list may move, but not change, without a new measurement."""
+        given = [field for field in _LISTS if getattr(self, field) is not None]
+        return {field: hashlib.sha256(self._read(field)).hexdigest() for field in given}
+
+    def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
+        """Match each address against the lists that are given."""
+        domains, words, soft, substrings = self._entries
+        urls = [url.lower() for url in batch.urls]
+        found = [set(_NOT_A_WORD.split(url)) for url in urls] if words or soft else [set() for _ in urls]
+        hits = [None if self.soft_words is None else len(words_of_url & soft) for words_of_url in found]
+        columns = {
+            "blocked_domain": [_parent_in(domains, url) for url in urls] if domains else [None] * len(urls),
+            "blocked_word": [min(words_of_url & words, default=None) for words_of_url in found],
+            "blocked_substring": [substrings.first_in(url) if substrings else None for url in urls],
+        }
+        return {
+            "url.soft_word_hits": pa.array(hits, pa.int64()),
+            **{f"url.{name}": pa.array(column, pa.string()) for name, column in columns.items()},
+        }
+
+    def checks(self) -> list[Check]:
+        """Those of the lists that are given, in datatrove's order."""
+        every = (
+            (self.blocked_domains, Check("blocked_domains", "url.blocked_domain", "set", None)),
+            (self.blocked_words, Check("blocked_words", "url.blocked_word", "set", None)),
+            (self.soft_words, Check("max_soft_words", "url.soft_word_hits", ">", self.max_soft_words)),
+            (self.blocked_substrings, Check("blocked_substrings", "url.blocked_substring", "set", None)),
+        )
+        return [check for path, check in every if path is not None]
+
+    def _read(self, field: str) -> bytes:
+        path = getattr(self, field)
+        if path is None:
+            return b""
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise ValueError(
+                f"recipe field url.v1.{field}: cannot read list file {path!r} ({error.strerror}); "
+                "name a text file with one entry a line, or leave the field out"
+            ) from error
+
+    def _lines(self, field: str, clean: Callable[[str], str]) -> frozenset[str]:
+        try:
+            lines = self._read(field).decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"recipe field url.v1.{field}: list file {getattr(self, field)!r} is not UTF-8 "
+                f"(byte {error.start}); save it as UTF-8"
+            ) from error
+        entries = (clean(line.strip().lower()) for line in lines if not line.lstrip().startswith("#"))
+        return frozenset(entry for entry in entries if entry)
+
+    @cached_property
+    def _entries(self) -> tuple[frozenset[str], frozenset[str], frozenset[str], _Substrings | None]:
+        substrings = self._lines("blocked_substrings", lambda entry: entry.translate(_JOINTS))
+        return (
+            self._lines("blocked_domains", _host),
+            self._lines("blocked_words", lambda entry: _NOT_A_WORD.sub("", entry)),
+            self._lines("soft_words", lambda entry: _NOT_A_WORD.sub("", entry)),
+            _Substrings(substrings) if substrings else None,
+        )
+
+
+def _host(url: str) -> str:
+    """Host of a lower-case URL or of a bare host, without `www.`; empty when there is none.
+
+    >>> _host("https://www.example.org:80/x"), _host("example.org")
+    ('example.org', 'example.org')
+    """
+    try:
+        host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
+    except ValueError:  # e.g. a broken IPv6 address
+        return ""
+    return host.strip(".").removeprefix("www.")
+
+
+def _parent_in(domains: frozenset[str], url: str) -> str | None:
+    """The longest of a URL's host and its parents that is an entry."""
+    host = _host(url)
+    while host:
+        if host in domains:
+            return host
+        host = host.partition(".")[2]
+    return None
+
+
+class _Substrings:
+    """Entries by their first characters (as many as the shortest has), so that a URL is passed over once."""
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        ordered = sorted(entries)
+        self._width = min(map(len, ordered))
+        self._by_start: dict[str, list[str]] = {}
+        for entry in ordered:
+            self._by_start.setdefault(entry[: self._width], []).append(entry)
+
+    def first_in(self, url: str) -> str | None:
+        """The entry that stands first in the URL (joints taken out here); of several the first in order."""
+        text = url.translate(_JOINTS)
+        for i in range(len(text) - self._width + 1):
+            for entry in self._by_start.get(text[i : i + self._width], ()):
+                if text.startswith(entry, i):
+                    return entry
+        return None

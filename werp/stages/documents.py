@@ -1,0 +1,250 @@
+"""Stage read + extract: one archive file into its `records` and `documents` tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from werp.extract.guard import Casualty, Extraction, Guard
+from werp.pages import ReadOptions, Row, crawl_of_name, crawl_of_warcinfo, row_of
+from werp.progress import Heartbeat
+from werp.read import Record, read_records
+from werp.recipe import ExtractOptions
+from werp.rundir import new_file
+from werp.stages.unit import Unit
+from werp.tables import DOCUMENTS, DROPPED, FAILED, RECORDS
+
+_FLUSH_BYTES = 16 << 20  # text held before a row group is written
+_FLUSH_ROWS = 4096
+_MAX_WAITING = 1024  # settled rows held back behind the page in extraction
+
+_guards: dict[str, Guard] = {}
+
+
+def guard_for(options: ExtractOptions) -> Guard:
+    """This process's guard for these options: its child outlives the task, since starting costs a second."""
+    key = options.model_dump_json()
+    if key not in _guards:
+        for old in _guards.values():
+            old.close()
+        _guards.clear()
+        _guards[key] = Guard(options.extractors, options.caps)
+    return _guards[key]
+
+
+@dataclass
+class Meta:
+    """What the run must know of a finished unit; stored in the metadata of its records file."""
+
+    records: int = 0
+    pages: int = 0
+    documents: int = 0
+    text_bytes: int = 0
+    read_seconds: float = 0.0
+    extract_seconds: float = 0.0
+    peak_rss_mb: float = 0.0
+    extract_peak_rss_mb: float = 0.0
+    casualties: dict[str, int] = field(default_factory=dict)
+
+
+def read_meta(records: Path) -> Meta:
+    """The `Meta` stored in a records file."""
+    metadata = pq.read_metadata(records).metadata or {}
+    return Meta(**json.loads(metadata[b"werp.meta"]))
+
+
+def write_documents(
+    unit: Unit,
+    read: ReadOptions,
+    extract: ExtractOptions,
+    limit: int | None,
+    work: Path,
+    heartbeat: Heartbeat,
+) -> None:
+    """Read one archive, extract its pages, and store both tables under the unit's name in `work`.
+
+    The records table is renamed into place last: where it exists, both are whole. Memory is
+    bounded by one record, one page's text and a row group, whatever the file's size.
+
+    limit: stop after this many HTML pages of the file; None reads it all.
+    """
+    meta = Meta()
+    guard = guard_for(extract)
+    guard.peak_rss_mb = 0.0
+    rows = _timed_rows(_rows(unit, read, limit), meta, heartbeat)
+    temporary = work / "tmp"
+    records_path, documents_path = work / "records" / unit.documents, work / "documents" / unit.documents
+    with (
+        new_file(records_path, temporary) as records_partial,
+        new_file(documents_path, temporary) as documents_partial,
+        pq.ParquetWriter(records_partial, RECORDS, compression="zstd") as records,
+        pq.ParquetWriter(documents_partial, DOCUMENTS, compression="zstd") as documents,
+    ):
+        for batch in _batches(_extracted(rows, guard, meta)):
+            _write_batch(batch, records, documents, meta)
+        meta.extract_peak_rss_mb = guard.peak_rss_mb
+        meta.peak_rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+        records.add_key_value_metadata({"werp.meta": json.dumps(meta.__dict__)})
+
+
+def _rows(unit: Unit, options: ReadOptions, limit: int | None) -> Iterator[Row]:
+    name = unit.file.name
+    crawl = crawl_of_name(name)
+    pages = 0
+    for item in read_records(unit.file.path, max_block_bytes=options.max_record_mb << 20):
+        if isinstance(item, Record) and item.record_type == "warcinfo":
+            crawl = crawl_of_warcinfo(item) or crawl
+        row = row_of(item, name, crawl, options)
+        pages += row.html is not None
+        yield row
+        if limit is not None and pages >= limit:
+            return
+
+
+def _timed_rows(rows: Iterator[Row], meta: Meta, heartbeat: Heartbeat) -> Iterator[Row]:
+    while True:
+        started = time.perf_counter()
+        row = next(rows, None)
+        meta.read_seconds += time.perf_counter() - started
+        if row is None:
+            return
+        meta.records += 1
+        meta.pages += row.html is not None
+        heartbeat.beat(row.columns["warc_offset"], meta.records, meta.pages)
+        yield row
+
+
+def _extracted(rows: Iterator[Row], guard: Guard, meta: Meta) -> Iterator[Row]:
+    """Rows in order, pages extracted; the next record is read while a page is in extraction."""
+    in_flight: Row | None = None
+    waiting: deque[Row] = deque()
+
+    def land() -> Iterator[Row]:
+        if in_flight is not None:
+            started = time.perf_counter()
+            _settle(in_flight, guard.result(), meta)
+            meta.extract_seconds += time.perf_counter() - started
+            yield in_flight
+        yield from waiting
+        waiting.clear()
+
+    for row in rows:
+        if row.html is not None:
+            yield from land()
+            guard.submit(row.html, row.columns["url"], row.content_type)
+            in_flight = row
+        elif in_flight is None:
+            yield row
+        else:
+            waiting.append(row)
+            if len(waiting) >= _MAX_WAITING:
+                yield from land()
+                in_flight = None
+    yield from land()
+
+
+def _settle(row: Row, extraction: Extraction, meta: Meta) -> None:
+    row.html = None
+    for casualty in extraction.casualties:
+        row.casualties.append(_describe(casualty))
+        key = f"{casualty.extractor}.{casualty.rule}"
+        meta.casualties[key] = meta.casualties.get(key, 0) + 1
+    if extraction.text is None:
+        last = extraction.casualties[-1]
+        row.settle(FAILED, "extract", last.rule, last.cause)
+    elif not extraction.text.strip():
+        row.settle(DROPPED, "extract", "empty", None)
+    else:
+        row.text, row.extractor, row.charset = extraction.text, extraction.extractor, extraction.charset
+
+
+def _describe(casualty: Casualty) -> str:
+    return f"{casualty.extractor}: {casualty.rule}: {casualty.cause}"
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    held = 0
+    for row in rows:
+        batch.append(row)
+        held += 4 * len(row.text or "")  # a code point takes up to four bytes
+        if held >= _FLUSH_BYTES or len(batch) >= _FLUSH_ROWS:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+def _write_batch(
+    batch: list[Row], records: pq.ParquetWriter, documents: pq.ParquetWriter, meta: Meta
+) -> None:
+    texts: list[dict[str, Any]] = []
+    for row in batch:
+        row.columns["casualty"] = "; ".join(row.casualties) or None
+        if row.text is None:
+            continue
+        data = row.text.encode("utf-8", "replace")
+        meta.documents += 1
+        meta.text_bytes += len(data)
+        texts.append(
+            {
+                "id": row.columns["id"],
+                "url": row.columns["url"],
+                "payload_digest": row.columns["payload_digest"],
+                "extractor": row.extractor,
+                "charset": row.charset,
+                "text": row.text,
+                "text_sha256": hashlib.sha256(data).hexdigest(),
+                "removed": [],
+            }
+        )
+    records.write_table(pa.Table.from_pylist([_clean(row.columns) for row in batch], RECORDS))
+    if texts:
+        documents.write_table(pa.Table.from_pylist(texts, DOCUMENTS))
+
+
+def _clean(columns: dict[str, Any]) -> dict[str, Any]:
+    """Strings an archive may hold that UTF-8 can't: lone surrogates become question marks."""
+    return {
+        name: value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+        for name, value in columns.items()
+    }
+
+
+def ensure_documents(
+    unit: Unit,
+    read: ReadOptions,
+    extract: ExtractOptions,
+    limit: int | None,
+    work: Path,
+    heartbeat: Heartbeat,
+    found: tuple[Path, Path] | None,
+) -> Meta:
+    """Have the unit's tables in `work`: staged already, linked from another run, or made now."""
+    records, documents = work / "records" / unit.documents, work / "documents" / unit.documents
+    if not records.is_file():
+        if found is None:
+            write_documents(unit, read, extract, limit, work, heartbeat)
+        else:
+            for source, target in ((found[1], documents), (found[0], records)):
+                _link(source, target, work / "tmp")
+    return read_meta(records)
+
+
+def _link(source: Path, target: Path, temporary: Path) -> None:
+    with new_file(target, temporary) as partial:
+        try:
+            os.link(source, partial)
+        except OSError:  # another file system
+            partial.write_bytes(source.read_bytes())

@@ -1,0 +1,77 @@
+"""The unit of work: one input file, and the names under which its results are stored."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from werp.inputs import InputFile
+from werp.keys import hash_of, source_hash
+from werp.recipe import Recipe
+
+#: The sources that a table follows from, beside the libraries in its key.
+_DOCUMENT_SOURCES = ("read", "extract", "pages.py", "language.py", "tables.py", "stages/documents.py")
+_SIGNAL_SOURCES = ("signals", "language.py", "tables.py", "stages/signals.py")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One input file of a run.
+
+    index: its rank in the order of input names; with the offset it orders all records.
+    documents, signals: file names, `<slug>-<key>.<sources>.parquet`, where the key covers the
+        input's identity and the recipe's part, the second hash the package's sources.
+    """
+
+    index: int
+    file: InputFile
+    documents: str
+    signals: str
+
+
+def units_of(files: list[InputFile], recipe: Recipe, limit: int | None) -> list[Unit]:
+    """The units of a run, in the order of input names."""
+    extract = {
+        "read": recipe.read.model_dump(mode="json"),
+        "extract": recipe.extract.model_dump(mode="json"),
+        "extractors": [extractor.version for extractor in recipe.extract.extractors],
+        "warcio": version("warcio"),
+        "limit": limit,
+    }
+    measured = {rule.rule: rule.measure_parameters() for rule in recipe.measured()}
+    document_sources = source_hash(*_DOCUMENT_SOURCES)[:8]
+    signal_sources = source_hash(*_SIGNAL_SOURCES)[:8]
+    units = []
+    for index, file in enumerate(files):
+        key = hash_of([file.name, file.identity, extract])
+        signal_key = hash_of([key, document_sources, measured])
+        slug = _slug(file.name)
+        units.append(
+            Unit(
+                index,
+                file,
+                f"{slug}-{key[:12]}.{document_sources}.parquet",
+                f"{slug}-{signal_key[:12]}.{signal_sources}.parquet",
+            )
+        )
+    return units
+
+
+def _slug(name: str) -> str:
+    """A base name safe on any file system; the key beside it keeps it unique."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", Path(name).name)[:60].strip("._-") or "input"
+
+
+def stored(name: str, folders: list[Path], *, any_sources: bool) -> Path | None:
+    """A stored table of this name in one of the folders; `any_sources` accepts other package sources."""
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+        if any_sources:
+            stem = name.rsplit(".", 2)[0]
+            for path in sorted(folder.glob("*.parquet")):
+                if path.name.rsplit(".", 2)[0] == stem:
+                    return path
+    return None

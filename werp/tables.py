@@ -1,0 +1,88 @@
+"""Every table of a run directory, its schema written down once.
+
+`records` is what reading and extraction learned of each archive record, before any
+verdict; `documents` the extracted text; `signals` (its columns follow the recipe) the
+measurements; `ledger` the verdict on every record; `shards` the kept text.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = "1"
+
+#: One row per record or damaged region; `outcome` is null where the record became a document.
+RECORDS = pa.schema(
+    [
+        ("warc_file", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("url", pa.string()),
+        ("record_type", pa.string()),
+        ("date", pa.string()),
+        ("crawl", pa.string()),
+        ("http_status", pa.int32()),
+        ("mime", pa.string()),
+        ("payload_digest", pa.string()),
+        ("id", pa.string()),
+        ("outcome", pa.string()),
+        ("stage", pa.string()),
+        ("rule", pa.string()),
+        ("value", pa.string()),
+        ("threshold", pa.string()),
+        ("casualty", pa.string()),
+    ],
+    metadata={"werp.table": "records", "werp.schema_version": SCHEMA_VERSION},
+)
+
+#: Text before any edit. `removed` holds the spans that line rules cut, in characters of `text`.
+DOCUMENTS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("payload_digest", pa.string()),
+        ("extractor", pa.string()),
+        ("charset", pa.string()),
+        ("text", pa.string()),
+        ("text_sha256", pa.string()),
+        (
+            "removed",
+            pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64()), ("rule", pa.string())])),
+        ),
+    ],
+    metadata={"werp.table": "documents", "werp.schema_version": SCHEMA_VERSION},
+)
+
+LEDGER = pa.schema(
+    [
+        ("warc_file", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("url", pa.string()),
+        ("record_type", pa.string()),
+        ("outcome", pa.string()),
+        ("stage", pa.string()),
+        ("rule", pa.string()),
+        ("value", pa.string()),
+        ("threshold", pa.string()),
+        ("survivor_id", pa.string()),
+        ("id", pa.string()),
+        ("casualty", pa.string()),
+    ],
+    metadata={"werp.table": "ledger", "werp.schema_version": SCHEMA_VERSION},
+)
+
+SHARD = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("text", pa.string()),
+        ("language", pa.string()),
+        ("language_score", pa.float64()),
+        ("crawl", pa.string()),
+        ("warc_file", pa.string()),
+        ("warc_offset", pa.int64()),
+        ("date", pa.string()),
+    ],
+    metadata={"werp.table": "shards", "werp.schema_version": SCHEMA_VERSION},
+)
+
+KEPT, DROPPED, FAILED = "kept", "dropped", "failed"

@@ -1,7 +1,9 @@
 # `make demo` and `make test` work in a new clone: they set up .venv, Java and the language model.
 
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+# The first that answers with a usable version: a pyenv shim may be on the PATH and refuse to run.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && { echo $$python; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 # Everything runs inside the virtual environment, spark-submit's Python workers too.
@@ -25,8 +27,8 @@ setup: $(VENV)/.done  ## virtual environment, Java check, language model
 TORCH_INDEX = $(shell command -v nvidia-smi >/dev/null || ! curl -sfIm 5 -o /dev/null https://download.pytorch.org/whl/cpu/torch/ || echo --extra-index-url https://download.pytorch.org/whl/cpu)
 
 $(VENV)/.done: pyproject.toml .ci/constraints.txt .ci/java
-	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || { \
-	  echo "Python 3.11 or 3.12 is needed (fastText has no wheels beyond); name one: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null || { \
+	  echo "Python 3.11 or 3.12 is needed (fastText has no wheels beyond); name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	.ci/java
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt $(TORCH_INDEX) --editable '.[refine,train,dev]'

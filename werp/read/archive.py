@@ -137,30 +137,40 @@ class _Reader:
         line = self.cursor.peek_line()
         if not line:
             return self._advance(), None
-        if isinstance(self.cursor.unit, RawUnit) and line.startswith((GZIP, ZSTD)):
-            if self._is_unit(self._file_offset()):
-                self._open(self._file_offset())
-            else:
-                self._fail("damaged_record", _not_a_record(line))
-                self._scan()
-            return True, None
         start = self.cursor.tell()
-        if not decode(line).rstrip():
-            self.cursor.skip_line()
-            if self.in_unit or self.in_arc or self.stream_offsets:
-                return True, None
-            # warcio: a unit that begins with a blank line is one record that has no header.
-            return True, self._record(Head("", None, None, {}, None), start, complete=True)
-        if is_warc(line):
+        record = None
+        if isinstance(self.cursor.unit, RawUnit) and line.startswith((GZIP, ZSTD)):
+            self._packed_in_raw(line)
+        elif not decode(line).rstrip():
+            record = self._blank(start)
+        elif is_warc(line):
             self.cursor.line()
-            return True, self._warc(start)
-        if arc_fields(line) is not None and starts_record(line, in_arc=self.in_arc):
+            record = self._warc(start)
+        elif arc_fields(line) is not None and starts_record(line, in_arc=self.in_arc):
             self.cursor.line()
-            return True, self._arc(line, start)
-        cut = self.found and not line.endswith(b"\n") and (self.in_arc or b"WARC/".startswith(line[:5]))
-        self._fail("truncated" if cut else "damaged_record", _not_a_record(line))
-        self._scan()
-        return True, None
+            record = self._arc(line, start)
+        else:
+            part = self.in_arc or b"WARC/".startswith(line[:5])
+            cut = self.found and part and not line.endswith(b"\n")
+            self._fail("truncated" if cut else "damaged_record", _not_a_record(line))
+            self._scan()
+        return True, record
+
+    def _packed_in_raw(self, line: bytes) -> None:
+        """A gzip member or zstd frame behind bytes that are not packed."""
+        if self._is_unit(self._file_offset()):
+            self._open(self._file_offset())
+        else:
+            self._fail("damaged_record", _not_a_record(line))
+            self._scan()
+
+    def _blank(self, start: int) -> Record | None:
+        """A blank line where a record should begin."""
+        self.cursor.skip_line()
+        if self.in_unit or self.in_arc or self.stream_offsets:
+            return None
+        # warcio: a unit that begins with a blank line is one record that has no header.
+        return self._record(Head("", None, None, {}, None), start, complete=True)
 
     # --- units ----------------------------------------------------------------------------------
 

@@ -62,7 +62,9 @@ def _seconds(read: Callable[[Path], Iterator[Item]], paths: list[Path]) -> float
 
 def main() -> None:
     """Check, measure, print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()

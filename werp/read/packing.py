@@ -29,6 +29,7 @@ _ZSTD_PLAIN_SIZE = 8 << 20
 _ZSTD_DICTIONARY = b"\x37\xa4\x30\xec"
 #: The extractor must hold the window that a frame asks for: 128 MiB is zstd's own limit.
 _ZSTD_WINDOW = 1 << 27
+_DECODE_ERRORS: tuple[type[Exception], ...] = (IsalError, zstandard.ZstdError, EOFError)
 
 
 class UnitError(Exception):
@@ -124,7 +125,7 @@ class _PackedUnit(Unit):
             raise self._error
         try:
             piece = self._decompress()
-        except (IsalError, zstandard.ZstdError, EOFError) as error:
+        except _DECODE_ERRORS as error:
             if self._careful_from is None and self._given + self.end - self.offset > 0:
                 self._careful_from = max(self.offset, self.end - 2 * WINDOW)
                 return self._again()

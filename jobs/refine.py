@@ -29,7 +29,9 @@ def main(
     inputs: Annotated[
         list[str],
         typer.Option(
-            "--input", help="a WARC or ARC file, a folder, a quoted glob, or @list.txt; may be repeated"
+            "--input",
+            help="a WARC, ARC, WET, JSONL, Parquet or Arrow file, a folder, a quoted glob, or @list.txt;"
+            " may be repeated",
         ),
     ],
     output: Annotated[Path, typer.Option(help="the run directory; made, or gone on with after a kill")],

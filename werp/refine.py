@@ -27,6 +27,7 @@ from werp.errors import WerpError
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.progress import Heartbeat, say, shown
+from werp.read.rows import check_columns
 from werp.recipe import Recipe
 from werp.rundir import RunDirectory, write_atomically
 from werp.stages.documents import Meta, ensure_documents
@@ -82,8 +83,11 @@ class Plan:
 def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Options) -> Plan:
     """Resolve keys and find what is stored already.
 
-    Raises `WerpError` where the output directory is in the way, or `start_from` finds nothing.
+    Raises `WerpError` where the output directory is in the way, an input table has no column of text,
+    or `start_from` finds nothing.
     """
+    for file in files:
+        check_columns(file.path, recipe.read.fields, file.name)
     units = units_of(files, recipe, options.limit)
     run_key = hash_of(
         [[unit.documents, unit.signals] for unit in units]

@@ -1,4 +1,4 @@
-"""Stage read + extract: one archive file into its `records` and `documents` tables."""
+"""Stage read + extract: one input file into its `records` and `documents` tables."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from werp.extract.guard import Casualty, Extraction, Guard
-from werp.pages import ReadOptions, Row, crawl_of_name, crawl_of_warcinfo, row_of
+from werp.pages import ReadOptions, Row, crawl_of_name, crawl_of_warcinfo, row_of, row_of_given
 from werp.progress import Heartbeat
-from werp.read import Record, read_records
+from werp.read import Record, is_rows, read_records, read_rows
 from werp.recipe import ExtractOptions
 from werp.rundir import new_file
 from werp.stages.unit import Unit
@@ -77,7 +77,7 @@ def write_documents(
     The records table is renamed into place last: where it exists, both are whole. Memory is
     bounded by one record, one page's text and a row group, whatever the file's size.
 
-    limit: stop after this many HTML pages of the file; None reads it all.
+    limit: stop after this many pages (HTML, or texts given) of the file; None reads it all.
     """
     meta = Meta()
     guard = guard_for(extract)
@@ -99,17 +99,25 @@ def write_documents(
 
 
 def _rows(unit: Unit, options: ReadOptions, limit: int | None) -> Iterator[Row]:
-    name = unit.file.name
-    crawl = crawl_of_name(name)
     pages = 0
-    for item in read_records(unit.file.path, max_block_bytes=options.max_record_mb << 20):
-        if isinstance(item, Record) and item.record_type == "warcinfo":
-            crawl = crawl_of_warcinfo(item) or crawl
-        row = row_of(item, name, crawl, options)
-        pages += row.html is not None
+    for row in _file_rows(unit, options):
+        pages += row.is_page
         yield row
         if limit is not None and pages >= limit:
             return
+
+
+def _file_rows(unit: Unit, options: ReadOptions) -> Iterator[Row]:
+    name, most = unit.file.name, options.max_record_mb << 20
+    crawl = crawl_of_name(name)
+    if is_rows(name):
+        for given in read_rows(unit.file.path, options.fields, max_row_bytes=most):
+            yield row_of_given(given, name, crawl, options)
+        return
+    for item in read_records(unit.file.path, max_block_bytes=most):
+        if isinstance(item, Record) and item.record_type == "warcinfo":
+            crawl = crawl_of_warcinfo(item) or crawl
+        yield row_of(item, name, crawl, options)
 
 
 def _timed_rows(rows: Iterator[Row], meta: Meta, heartbeat: Heartbeat) -> Iterator[Row]:
@@ -120,7 +128,7 @@ def _timed_rows(rows: Iterator[Row], meta: Meta, heartbeat: Heartbeat) -> Iterat
         if row is None:
             return
         meta.records += 1
-        meta.pages += row.html is not None
+        meta.pages += row.is_page
         heartbeat.beat(row.columns["warc_offset"], meta.records, meta.pages)
         yield row
 
@@ -145,6 +153,10 @@ def _extracted(rows: Iterator[Row], guard: Guard, meta: Meta) -> Iterator[Row]:
             guard.submit(row.html, row.columns["url"], row.content_type)
             in_flight = row
         elif in_flight is None:
+            yield row
+        elif row.text is not None:  # texts given are not heaped up behind a slow page
+            yield from land()
+            in_flight = None
             yield row
         else:
             waiting.append(row)

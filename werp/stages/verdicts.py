@@ -73,6 +73,7 @@ def write_ledger(
         sha, language = None, None
         if row["outcome"] is None:
             sha = texts.column("text_sha256")[at].as_py()
+            row["text_bytes"] = sizes[at]
             language = languages[at] if languages else None
             if verdicts["stage"][at] is not None:
                 row["outcome"] = DROPPED

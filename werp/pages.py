@@ -52,20 +52,19 @@ class ReadOptions(BaseModel):
 
 @dataclass
 class Row:
-    """One row of the records table on its way; `html` is set while extraction is due, `text` once had."""
+    """One row of the records table on its way; `html` is set while extraction is due, `text` once had.
+
+    is_page: an HTML page, whether or not a prefilter skips it, or a text that was given.
+    """
 
     columns: dict[str, Any]
     html: bytes | None = None
+    is_page: bool = False
     content_type: str | None = None
     text: str | None = None
     extractor: str = ""
     charset: str = ""
     casualties: list[str] = field(default_factory=list)
-
-    @property
-    def is_page(self) -> bool:
-        """Whether the record goes on: a page to extract, or a text."""
-        return self.html is not None or self.text is not None
 
     def settle(
         self, outcome: str, stage: str, rule: str, value: str | None, threshold: str | None = None
@@ -135,6 +134,7 @@ def _text(row: Row, text: str, options: ReadOptions) -> Row:
         )
     _identify(row, data)
     row.text, row.extractor, row.charset = data.decode("utf-8"), GIVEN, "utf-8"
+    row.is_page = True
     return row
 
 
@@ -175,6 +175,7 @@ def _page(row: Row, body: bytes, content_type: str, options: ReadOptions) -> Row
         )
     _identify(row, body)
     row.html, row.content_type = body, content_type
+    row.is_page = True
     return row
 
 

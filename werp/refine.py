@@ -35,7 +35,7 @@ from werp.signals.exact import Exact
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
-from werp.stages.unit import Unit, stored, units_of
+from werp.stages.unit import Unit, same_extraction, stored, units_of
 from werp.stages.verdicts import Verdicts, read_verdicts, write_ledger
 from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
 
@@ -120,9 +120,12 @@ def _find_stored(plan: Plan) -> None:
     folders = [own, *plan.options.documents]
     for unit in plan.units:
         any_sources = start_from is not None
-        records = stored(unit.documents, [folder / "records" for folder in folders], any_sources=any_sources)
-        documents = stored(
-            unit.documents, [folder / "documents" for folder in folders], any_sources=any_sources
+        records, documents = (
+            stored(unit.documents, [folder / table for folder in folders], any_sources=any_sources)
+            or same_extraction(
+                unit.documents, [folder / table for folder in folders], any_sources=any_sources
+            )
+            for table in ("records", "documents")
         )
         if records and documents:
             plan.found_documents[unit.index] = (records, documents)
@@ -235,7 +238,7 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
     def prepare(unit: Unit) -> tuple[Meta, float]:
         heartbeat = Heartbeat(progress, str(unit.index), unit.file.size)
         found = documents_found.get(unit.index)
-        meta = ensure_documents(unit, recipe.read, recipe.extract, limit, work, heartbeat, found)
+        meta = ensure_documents(unit, recipe, limit, work, heartbeat, found)
         heartbeat.done(meta.records, meta.pages)
         signals, seconds = work / "signals" / unit.signals, 0.0
         if not signals.is_file():
@@ -244,7 +247,9 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
                 signals.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(signals, stored_signals.read_bytes(), work / "tmp")
             else:
-                seconds = write_signals(work / "documents" / unit.documents, signals, rules, work / "tmp")
+                seconds = write_signals(
+                    work / "documents" / unit.documents, signals, rules, recipe.segmenter, work / "tmp"
+                )
         return meta, seconds
 
     # The longest files first, so that none of them starts when the others are done.

@@ -195,7 +195,7 @@ def _differs(a: pa.Table, b: pa.Table) -> npt.NDArray[np.bool_]:
 def _text_differs(first: Tables, second: Tables, a: pa.Table, b: pa.Table) -> npt.NDArray[np.bool_]:
     """Pages that both keep, with another text in B."""
     differs = np.zeros(a.num_rows, dtype=bool)
-    if first.documents == second.documents:
+    if first.documents.resolve() == second.documents.resolve():
         return differs
     hashes = []
     for unit in (first, second):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: So many documents are measured again in one process; more are worth the start of a Spark session.
 _MEASURED_HERE = 20_000
+#: Sections of the recipe that say what is read and extracted.
+_EXTRACTION = ("read", "extract", "prefilters")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def replayed(
 
 
 def _refuse_extraction(before: Recipe, after: Recipe, changes: Sequence[str]) -> None:
-    sections = [name for name in ("read", "extract") if getattr(before, name) != getattr(after, name)]
+    sections = [name for name in _EXTRACTION if getattr(before, name) != getattr(after, name)]
     if sections:
         words = " ".join(f"--set {change}" for change in changes)
         raise WerpError(

@@ -135,10 +135,12 @@ def _row(table: pa.Table, row: int) -> dict[str, Any]:
 
 
 def _compared(recipe: Recipe, signals: pa.Table, verdict: dict[str, Any]) -> Iterator[Compared]:
+    named = "language.label" in signals.column_names
+    label = signals.column("language.label")[0].as_py() if named else None
     for rule in recipe.rules:
-        for check in rule.checks():
+        for check in rule.for_language(label).checks():
             column = signals.column(check.signal)
-            name = f"{rule.rule}.{check.key}"
+            name = f"{rule.name}.{check.key}"
             value, threshold = _text(column[0].as_py()), _text(check.threshold)
             holds = bool(_holds(column, check)[0])
             decided = (rule.stage, name) == (verdict["stage"], verdict["rule"])

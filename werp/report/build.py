@@ -22,6 +22,7 @@ from werp.visible import one_line, visible
 
 #: Characters of a sample that are shown, and of what lies untouched between two edits.
 _SAMPLE_CHARS, _BETWEEN = 1500, 260
+_BEFORE_TEXT = ("read", "prefilter", "extract")
 _SECTIONS = (
     ("funnel", "Funnel"), ("signals", "Signals"), ("edits", "Edits"), ("domains", "Domains"),
     ("languages", "Languages"), ("samples", "Samples"), ("casualties", "Casualties"), ("costs", "Time"),
@@ -80,15 +81,18 @@ def _steps(
     """What is left after each stage."""
     yield "records read", manifest["records"]["in"], None
     yield "pages", facts.pages, None
+    skipped = sum(ending.records for stage, endings in stages if stage == "prefilter" for ending in endings)
+    if skipped:
+        yield "after prefilter", facts.pages - skipped, None
     left, text_bytes = facts.documents.pages, facts.documents.bytes
     yield "texts extracted or given", left, tokens_of(text_bytes)
     for stage, endings in stages:
-        if stage in ("read", "extract"):
+        if stage in _BEFORE_TEXT:
             continue
         left -= sum(ending.pages.pages for ending in endings)
         text_bytes -= sum(ending.pages.bytes for ending in endings)
         yield f"after {stage}", left, tokens_of(text_bytes)
-    if all(stage in ("read", "extract") for stage, _ in stages):
+    if all(stage in _BEFORE_TEXT for stage, _ in stages):
         yield "kept", left, tokens_of(text_bytes)
 
 

@@ -214,13 +214,13 @@ def _pages(sides: Sides) -> int:
 
 def _order(run: FinishedRun) -> Any:
     """Endings in the order in which a record meets them: read, extract, the recipe's checks, dedup, kept."""
-    rules = [f"{rule.rule}.{check.key}" for rule in run.recipe.rules for check in rule.checks()]
+    rules = [f"{rule.name}.{check.key}" for rule in run.recipe.rules for check in rule.checks()]
     place = {name: index for index, name in enumerate(rules)}
 
     def order(ending: Ending) -> tuple[Any, ...]:
-        stage = {"read": 0, "extract": 1, "dedup": 3}.get(ending.stage or "", 2)
+        stage = {"read": 0, "prefilter": 1, "extract": 2, "dedup": 4}.get(ending.stage or "", 3)
         if ending.outcome == KEPT:
-            stage = 4
+            stage = 5
         return (stage, place.get(ending.rule or "", len(place)), -ending.records, ending.rule or "")
 
     return order

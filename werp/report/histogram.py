@@ -58,7 +58,7 @@ class Histogram:
 def histograms_of(run: FinishedRun) -> list[Histogram]:
     """An empty histogram for every check of a number, its bins laid by the first files' documents."""
     checks = [
-        (rule.rule, check)
+        (rule.name, check)
         for rule in run.recipe.rules
         for check in rule.checks()
         if check.drop_if in _SIGNS and isinstance(check.threshold, int | float)

@@ -90,6 +90,7 @@ def _plan(run: FinishedRun, recipe: Recipe, folder: Path) -> tuple[Plan, bool]:
     limit = run.manifest["limit"]
     before, after = units_of(files, run.recipe, limit), units_of(files, recipe, limit)
     work = RunDirectory(folder, "").work
+    work.mkdir(parents=True)
     again = False
     for unit, old, new in zip(run.tables, before, after, strict=True):
         for table, old_name, new_name in (

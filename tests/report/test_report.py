@@ -36,7 +36,8 @@ rules:
 PROSE = "The old harbour lies behind the market square, and the boats come in with the tide each morning. "
 ATTACKS = [
     "<script>alert(1)</script>", "</div></details><script>alert(2)</script>", "<img src=x onerror=alert(3)>",
-    '"><svg onload=alert(4)>', "{{ 7 * 7 }} {% raw %}", "<!--", "]]>", "&lt;script&gt;", "\x00nul\x1b[31mred\x07",
+    '"><svg onload=alert(4)>', "{{ 7 * 7 }} {% raw %}", "<!--", "]]>", "&lt;script&gt;",
+    "\x00nul\x1b[31mred\x07",
     "\u202egnp.exe\u202c \u2066isolate\u2069 \u200fmark", "\u2028line\u2029separator", "$\\frac{1}{2}$",
     "<style>body{display:none}</style>", "<a href='javascript:alert(5)'>x</a>", "lone \ud800 surrogate",
 ]  # fmt: skip

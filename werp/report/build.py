@@ -57,7 +57,7 @@ def render(run: FinishedRun, facts: Facts) -> str:
         funnel_chart=charts.funnel(list(_steps(manifest, facts, stages))),
         not_kept=max(sum(ending.records for ending in not_kept), 1),
         most_records=max((ending.records for ending in not_kept), default=1),
-        histograms=[(data, charts.histogram(data) if data.counts.any() else "") for data in facts.histograms],
+        histograms=[(data, charts.histogram(data) if data.only is None else "") for data in facts.histograms],
         domains_kept=top(facts.domains, "kept", 15), domains_dropped=top(facts.domains, "dropped", 15),
         languages=languages, languages_most=_pages(languages[0][1]) if languages else 1,
         timings_chart=charts.bars(_without_total(manifest["timings"]), "s", "timings"),

@@ -82,7 +82,7 @@ def test_real_files_give_what_warcio_gives(werp_data: Path) -> None:
             wrong.append(f"{name}: {rows} rows, warcio gave {len(theirs)} before it stopped")
     assert whole > 190
     assert exceptions == EXCEPTIONS
-    assert wrong == [], '\n'.join(wrong)
+    assert wrong == [], "\n".join(wrong)
 
 
 def warc(pages: int, seed: int = 1) -> list[bytes]:

@@ -26,9 +26,13 @@ from werp.language import find_model
 from werp.sample import write_sample
 
 #: A page's value may lie no nearer to a threshold than this share of it. The ratio of words with
-#: letters and of bullets end at 1, so there is less room: prose with its commas lies near 0.87.
+#: letters and of bullets end at 1, so there is less room: prose with its commas lies near 0.87. Ten
+#: words are two fives, so a page that the rule for ten drops lies between 0.10 and the 0.15 for five.
 _MARGIN = 0.2
-_NARROW = {"gopher_quality.v1.min_alpha_word_ratio": 0.03, "gopher_quality.v1.max_bullet_line_ratio": 0.05}
+_NARROW = {
+    "gopher_quality.v1.min_alpha_word_ratio": 0.03, "gopher_quality.v1.max_bullet_line_ratio": 0.05,
+    "gopher_repetition.v1.max_dup_5_gram_char_ratio": 0.1,
+}  # fmt: skip
 _UNREACHABLE = {"max_dup_paragraph_ratio", "max_dup_paragraph_char_ratio"}
 
 Row = dict[str, Any]

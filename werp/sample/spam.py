@@ -20,8 +20,8 @@ from werp.sample.prose import Page, Site
 #: Rule key -> phrases pushed into an article, and how many times altogether.
 _PUSHED: dict[str, tuple[Sequence[str], int]] = {
     "max_top_2_gram": (["cheap shoes"], 55),
-    "max_top_3_gram": (["affordable and orthopaedic"], 18),
-    "max_top_4_gram": (["extraordinary in the neighbourhood"], 11),
+    "max_top_3_gram": (["affordable and orthopaedic"], 14),
+    "max_top_4_gram": (["extraordinary in the neighbourhood"], 10),
     "max_dup_5_gram": (
         ["click here for more savings", "order now while stocks last", "free delivery on every order",
          "thousands of happy customers agree", "limited offer ends this weekend"], 30,
@@ -43,7 +43,7 @@ _PUSHED: dict[str, tuple[Sequence[str], int]] = {
     ),
     "max_dup_10_gram": (
         ["as it is so do we go on to institutionalisation", "if I am to be in it by no counterrevolutionary",
-         "or is he up at it so we do misrepresentation"], 9,
+         "or is he up at it so we do misrepresentation"], 8,
     ),
 }  # fmt: skip
 
@@ -56,13 +56,13 @@ _TEASERS = (
     "A letter from the past", "The cat knew the answer", "Inside the house of mirrors",
 )  # fmt: skip
 _GOODS = (
-    "Blue cotton shirt, long sleeves, size medium", "Red leather boots, rubber soles, women",
-    "Green garden hose, twenty metres, brass fittings", "Black office chair, adjustable arms, steel base",
-    "White porcelain plates, set: six, dishwasher safe", "Grey wool socks, three pairs, extra warm",
-    "Yellow rain jacket, hooded, children", "Brown paper bags, fifty pieces, large",
-    "Silver kitchen scale, digital display, batteries included", "Pink bath towel, thick, soft, quick drying",
-    "Purple yoga mat, non-slip, six millimetres", "Orange camping tent, four people, waterproof",
-    "Small wooden stool, oiled oak, handmade", "Glass storage jars, airtight lids, various sizes",
+    "Blue cotton shirt long sleeves size medium", "Red leather boots rubber soles women",
+    "Green garden hose twenty metres brass fittings", "Black office chair adjustable arms steel base",
+    "White porcelain plates set six dishwasher safe", "Grey wool socks three pairs extra warm",
+    "Yellow rain jacket hooded children", "Brown paper bags fifty pieces large",
+    "Silver kitchen scale digital display batteries included", "Pink bath towel thick soft quick drying",
+    "Purple yoga mat six millimetres", "Orange camping tent four people waterproof",
+    "Small wooden stool oiled oak handmade", "Glass storage jars airtight lids various sizes",
 )  # fmt: skip
 _LONG_WORDS = [
     "internationalisation",
@@ -128,7 +128,7 @@ def repetition_cases(site: Site, articles: Sequence[Page]) -> list[Case]:
         text = push(" ".join(article.blocks), phrases, times)
         words = text.split()
         body = _paragraphs([" ".join(words[i : i + 60]) for i in range(0, len(words), 60)])
-        found.append(_spam(site, key.replace("_", "-"), f"repetition.v1.{key}", body, f"phrases pushed into a scraped article until {key} is passed"))  # fmt: skip
+        found.append(_spam(site, key.replace("_", "-"), f"repetition.v1.{key}_char_ratio", body, f"phrases pushed into a scraped article until {key} is passed"))  # fmt: skip
     lines = _sentences(articles[:1])[:14]
     slogan = "Subscribe today and never miss one of our amazing offers."
     body = _paragraphs([part for line in lines for part in (line, slogan)])
@@ -169,11 +169,11 @@ def quality_cases(site: Site, articles: Sequence[Page]) -> list[Case]:
         _spam(site, "soon", "quality.v1.min_words", _paragraphs(["This page is under construction, and we are sorry about that.", "Come back to see what we have made of it."]), "about twenty words"),
         _spam(site, "endless", "quality.v1.max_words", _paragraphs(endless), "some 130,000 words of scraped sentences"),
         _spam(site, "am-i-in", "quality.v1.min_mean_word_length", _paragraphs([_SHORT_SENTENCES, _SHORT_SENTENCES.replace("I am", "I do")]), "words of two letters"),
-        _spam(site, "long-words", "quality.v1.max_mean_word_length", _paragraphs([" ".join(_LONG_WORDS[i::3] + _LONG_WORDS[i::4]) for i in range(5)]), "a keyword list of very long words"),
+        _spam(site, "long-words", "quality.v1.max_mean_word_length", _paragraphs([" and ".join(" ".join(_LONG_WORDS[k : k + 3]) for k in range(i, 26, 5)) for i in range(5)]), "a keyword list of very long words"),
         _spam(site, "phone-numbers", "quality.v1.max_mean_word_length", _paragraphs(numbers), "telephone numbers of 34 digits"),
         _spam(site, "tags", "quality.v1.max_hash_ratio", _paragraphs(tags), "a third of the words are hash tags"),
         _spam(site, "teasers", "quality.v1.max_ellipsis_ratio", _paragraphs(teasers), "teasers of five words, each with an ellipsis"),
-        _spam(site, "features", "quality.v1.max_bullet_line_ratio", _items(sentences[70:115]), "a list and nothing else"),
+        _spam(site, "features", "quality.v1.max_bullet_line_ratio", _items(sentences), "a list and nothing else"),
         _spam(site, "long-teasers", "quality.v1.max_ellipsis_line_ratio", _paragraphs(long_teasers), "four lines of five end in an ellipsis, yet few words do"),
         _spam(site, "readings", "quality.v1.min_alpha_word_ratio", _paragraphs(readings), "two words of three are numbers"),
         _spam(site, "noise", "quality.v1.min_alpha_word_ratio", _paragraphs(noise), "half of the words are symbols"),

@@ -30,8 +30,9 @@ QUALITY = {
 REPETITION = {
     "max_dup_line_ratio": 0.3, "max_dup_paragraph_ratio": 0.3, "max_dup_line_char_ratio": 0.2,
     "max_dup_paragraph_char_ratio": 0.2, "max_top_2_gram_char_ratio": 0.2, "max_top_3_gram_char_ratio": 0.18,
-    "max_top_4_gram_char_ratio": 0.16, "max_dup_5_gram_char_ratio": 0.15, "max_dup_6_gram_char_ratio": 0.14, "max_dup_7_gram_char_ratio": 0.13,
-    "max_dup_8_gram_char_ratio": 0.12, "max_dup_9_gram_char_ratio": 0.11, "max_dup_10_gram_char_ratio": 0.1,
+    "max_top_4_gram_char_ratio": 0.16, "max_dup_5_gram_char_ratio": 0.15, "max_dup_6_gram_char_ratio": 0.14,
+    "max_dup_7_gram_char_ratio": 0.13, "max_dup_8_gram_char_ratio": 0.12, "max_dup_9_gram_char_ratio": 0.11,
+    "max_dup_10_gram_char_ratio": 0.1,
 }  # fmt: skip
 
 

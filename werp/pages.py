@@ -87,9 +87,13 @@ def row_of(item: Record | Damage, warc_file: str, crawl: str | None, options: Re
     if isinstance(item, Damage):
         return row.settle(FAILED, "read", item.rule, item.cause)
     row.columns.update(url=item.url, record_type=item.record_type, date=item.date)
-    if item.record_type == "conversion" and item.headers.get("content-type", "").startswith("text/plain"):
-        return _wet_text(row, item, options)
-    if item.record_type not in _PAGE_RECORDS:
+    if item.damage is not None:
+        if item.damage.rule == "truncated":
+            return row.settle(FAILED, "read", "truncated", item.damage.cause)
+        row.casualties.append(f"read: {item.damage.rule}: {item.damage.cause}")
+    content_type = item.headers.get("content-type", "")
+    is_wet = item.record_type == "conversion" and content_type.startswith("text/plain")
+    if item.record_type not in _PAGE_RECORDS and not is_wet:
         return row.settle(DROPPED, "read", "record_type", item.record_type)
     if item.block is None:
         return row.settle(
@@ -97,8 +101,9 @@ def row_of(item: Record | Damage, warc_file: str, crawl: str | None, options: Re
         )
     if item.record_type == "response" and not _is_plain(item):
         return _http_page(row, item.block, options)
-    content_type = item.headers.get("content-type", "")
-    return _page(row, item.block, content_type, options)
+    # WET is UTF-8 by definition; what is not becomes replacement characters, as in the archive itself.
+    text = item.block.decode("utf-8", "replace") if is_wet else None
+    return _page(row, item.block, content_type, options) if text is None else _text(row, text, options)
 
 
 def row_of_given(item: Given | Damage, name: str, crawl: str | None, options: ReadOptions) -> Row:
@@ -111,16 +116,6 @@ def row_of_given(item: Given | Damage, name: str, crawl: str | None, options: Re
         return row.settle(FAILED, "read", item.rule, item.cause)
     row.columns.update(url=item.url, date=item.date, crawl=item.crawl or crawl)
     return _text(row, item.text, options)
-
-
-def _wet_text(row: Row, item: Record, options: ReadOptions) -> Row:
-    if item.block is None:
-        return row.settle(
-            FAILED, "read", "too_large", str(item.block_length), f"read.max_record_mb={options.max_record_mb}"
-        )
-    row.columns["mime"] = "text/plain"
-    # WET is UTF-8 by definition; what is not becomes replacement characters, as in the archive itself.
-    return _text(row, item.block.decode("utf-8", "replace"), options)
 
 
 def _text(row: Row, text: str, options: ReadOptions) -> Row:

@@ -20,24 +20,11 @@ from werp.finished import open_run
 from werp.inputs import list_inputs
 from werp.recipe import load_recipe
 from werp.refine import Options, make_plan, refine
-from werp.sample import write_sample
 from werp.session import session
 
 
 def no_session() -> Any:
     pytest.fail("a Spark session was asked for")
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sample(tmp_path_factory.mktemp("sample")) / "crawl"
-
-
-@pytest.fixture(scope="module")
-def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("run") / "out"
-    refine(None, make_plan(load_recipe("gopher_only"), list_inputs([str(sample)]), output, Options()))
-    return output
 
 
 def replay(output: Path, *changes: str) -> list[dict[str, Any]]:

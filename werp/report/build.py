@@ -18,7 +18,7 @@ from werp.finished import BYTES_PER_TOKEN, FinishedRun, open_run, tokens_of
 from werp.report import charts
 from werp.report.collect import Ending, Facts, collect, stages_of, top
 from werp.rundir import REPORT, write_atomically
-from werp.visible import one_line, visible
+from werp.visible import one_line, short_value, visible
 
 #: Characters of a sample that are shown, and of what lies untouched between two edits.
 _SAMPLE_CHARS, _BETWEEN = 1500, 260
@@ -118,7 +118,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": lambda value: f"{value:,}", "percent": _percent, "short": charts.short, "tokens": tokens_of,
-        "visible": lambda value: visible(value or ""), "cut": one_line, "link": _link, "marked": _marked,
+        "visible": lambda value: visible(value or ""), "cut": one_line, "value": short_value,
+        "link": _link, "marked": _marked,
         "anchor": _anchor, "width": lambda value, most: f"{100 * value / max(most, 1):.1f}",
         "breakable": _breakable,
     }  # fmt: skip
@@ -149,18 +150,25 @@ def _link(url: str | None) -> Markup:
     return escape(shown)
 
 
-def _marked(pieces: Iterable[Piece]) -> Markup:
-    """A text with what was removed struck out and what replaced it beside; long stretches are cut short."""
+def _marked(pieces: Iterable[Piece], rule: str | None = None) -> Markup:
+    """A text with what was removed struck out and what replaced it beside; long stretches are cut short.
+
+    rule: show what this rule took out, and of the rest only what stands beside it.
+    """
     out: list[Markup] = []
     left = _SAMPLE_CHARS
     parts = list(pieces)
     plain = len(parts) == 1
+    if rule is not None:
+        parts = list(_beside(parts, rule))
     for index, piece in enumerate(parts):
         if left <= 0:
             rest = sum(len(part.text) for part in parts[index:])
             out.append(_gap(rest))
             break
-        if piece.rule is None:
+        if piece is _LEFT_OUT:
+            out.append(Markup('<span class="gap">…</span> '))
+        elif piece.rule is None:
             most = left if plain else min(left, _BETWEEN)
             out.append(_cut(piece.text, most, both_ends=not plain))
             left -= min(len(piece.text), most)
@@ -171,6 +179,20 @@ def _marked(pieces: Iterable[Piece]) -> Markup:
                 out.append(Markup("<ins>{}</ins>").format(visible(piece.replacement)))
             left -= min(len(piece.text), _BETWEEN)
     return Markup("").join(out)
+
+
+_LEFT_OUT = Piece("")
+
+
+def _beside(parts: list[Piece], rule: str) -> Iterator[Piece]:
+    """The pieces that a rule took out and their neighbours; each gap between is one `_LEFT_OUT`."""
+    hits = {index for index, piece in enumerate(parts) if piece.rule == rule}
+    near = {index + step for index in hits for step in (-1, 0, 1)}
+    for index, piece in enumerate(parts):
+        if index in near:
+            yield piece
+        elif index == 0 or index - 1 in near:
+            yield _LEFT_OUT
 
 
 def _cut(text: str, most: int, *, both_ends: bool) -> Markup:

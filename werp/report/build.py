@@ -44,6 +44,11 @@ def write_report(directory: Path) -> Path:
 
 def render(run: FinishedRun, facts: Facts) -> str:
     """The page as one string of HTML: no scripts, nothing fetched, every text from outside escaped."""
+    with charts.style():
+        return _render(run, facts)
+
+
+def _render(run: FinishedRun, facts: Facts) -> str:
     manifest = run.manifest
     stages = list(stages_of(facts.endings))
     not_kept = [ending for _, endings in stages for ending in endings]
@@ -57,7 +62,10 @@ def render(run: FinishedRun, facts: Facts) -> str:
         funnel_chart=charts.funnel(list(_steps(manifest, facts, stages))),
         not_kept=max(sum(ending.records for ending in not_kept), 1),
         most_records=max((ending.records for ending in not_kept), default=1),
-        histograms=[(data, charts.histogram(data) if data.only is None else "") for data in facts.histograms],
+        histograms=sorted(
+            ((data, charts.histogram(data) if data.only is None else "") for data in facts.histograms),
+            key=lambda item: not item[1],
+        ),
         domains_kept=top(facts.domains, "kept", 15), domains_dropped=top(facts.domains, "dropped", 15),
         languages=languages, languages_most=_pages(languages[0][1]) if languages else 1,
         timings_chart=charts.bars(_without_total(manifest["timings"]), "s", "timings"),

@@ -75,10 +75,12 @@ class Recipe(BaseModel):
     read: ReadOptions = ReadOptions()
     extract: ExtractOptions = ExtractOptions()
     rules: tuple[AnyRule, ...] = Field((), description="in the order in which they decide")
-    dedup: Exact | None = Field(None, description="exact deduplication across the whole run; null for none")
+    dedup: tuple[Exact, ...] = Field(
+        (), description="stages of deduplication across the whole run, each on what those before it left"
+    )
     shards: ShardOptions = ShardOptions()
 
-    @field_validator("rules")
+    @field_validator("rules", "dedup")
     @classmethod
     def _each_once(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         names = [rule.rule for rule in rules]
@@ -89,7 +91,7 @@ class Recipe(BaseModel):
 
     def measured(self) -> list[Rule]:
         """Every rule whose signals are measured, in order."""
-        return [*self.rules, *([self.dedup] if self.dedup else [])]
+        return [*self.rules, *self.dedup]
 
 
 def recipe_names() -> list[str]:
@@ -159,13 +161,13 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys a model has at a place of the recipe; union members appear there by their tag."""
     tagged: dict[str, type[BaseModel]] = {
         str(kind.model_fields["rule"].default): kind
-        for kind in (Language, Length, GopherQuality, GopherRepetition, Url)
+        for kind in (Language, Length, GopherQuality, GopherRepetition, Url, Exact)
     }
     from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415
 
     tagged.update(EXTRACTORS)
     sections: dict[str, type[BaseModel]] = {
-        "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "dedup": Exact, "shards": ShardOptions,
+        "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "shards": ShardOptions,
     }  # fmt: skip
     for part in reversed(location):
         if part in tagged:
@@ -181,7 +183,7 @@ def _override(content: dict[str, Any], override: str) -> None:
         raise WerpError(f"--set {override}: expected KEY=VALUE, e.g. gopher_quality.min_words=30")
     parts = key.strip().split(".")
     place: Any = content
-    families = {rule["rule"].partition(".")[0]: rule for rule in content["rules"]}
+    families = {rule["rule"].partition(".")[0]: rule for rule in content["rules"] + content["dedup"]}
     if parts[0] in families:
         place, parts = families[parts[0]], parts[1:]
         if parts and parts[0] == place["rule"].partition(".")[2]:  # the version may be written out
@@ -190,8 +192,6 @@ def _override(content: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict) or part not in place:
             known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
             raise WerpError(f"--set {key}: unknown key {part}{nearest(part, known)}")
-        if place[part] is None and part == "dedup":
-            place[part] = Exact().model_dump(mode="json")
         place = place[part]
     if not parts or not isinstance(place, dict) or parts[-1] not in place:
         known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []

@@ -1,6 +1,6 @@
 """One run, end to end: the driver of `jobs/refine.py`.
 
-    input files ─► records + documents ─► signals ─► duplicates ─► ledger ─► shards ─► run.json
+    input files ─► records + documents ─► signals ─► dedup ─► ledger ─► shards ─► run.json
 
 Spark hands out input files and shuffles hashes; every table is written by plain Python in
 the tasks. What a killed run had finished is found again by its key.
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pyarrow.parquet as pq
 
 from werp import __version__
-from werp.dedup.exact import write_duplicates
+from werp.dedup.context import Source
+from werp.dedup.run import deduplicate
 from werp.errors import WerpError
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
@@ -157,7 +158,7 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
         timings: dict[str, float] = {}
         metas = _timed(timings, "documents_and_signals", lambda: _documents_and_signals(spark, plan))
         if plan.recipe.dedup:
-            _timed(timings, "dedup", lambda: _duplicates(spark, plan))
+            _timed(timings, "dedup", lambda: _dedup(spark, plan))
         verdicts = _timed(timings, "ledger", lambda: _ledgers(spark, plan))
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
@@ -216,27 +217,28 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
     return [by_index[unit.index] for unit in plan.units]
 
 
-def _duplicates(spark: SparkSession, plan: Plan) -> None:
-    assert plan.recipe.dedup is not None
-    folder = plan.run.run_work / "duplicates"
-    finished = folder / "_done"
-    if finished.is_file():
-        return
+def _dedup(spark: SparkSession, plan: Plan) -> dict[str, Any]:
     staged = plan.run.staged
-    write_duplicates(
+    return deduplicate(
         spark,
-        [staged("signals") / unit.signals for unit in plan.units],
-        [staged("records") / unit.documents for unit in plan.units],
-        [folder / f"{unit.index}.parquet" for unit in plan.units],
+        [
+            Source(
+                unit.file.name, staged("records") / unit.documents, staged("documents") / unit.documents,
+                staged("signals") / unit.signals,
+            )
+            for unit in plan.units
+        ],
+        [staged("dedup") / unit.documents for unit in plan.units],
         plan.recipe.rules,
         plan.recipe.dedup,
+        plan.run.run_work / "dedup-phases",
         plan.run.work / "tmp",
-    )
-    write_atomically(finished, b"", plan.run.work / "tmp")
+        _slices(plan),
+    )  # fmt: skip
 
 
 def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
-    staged, recipe, run_work, work = plan.run.staged, plan.recipe, plan.run.run_work, plan.run.work
+    staged, recipe, work = plan.run.staged, plan.recipe, plan.run.work
 
     def settle(unit: Unit) -> Verdicts:
         ledger = staged("ledger") / unit.documents
@@ -244,7 +246,7 @@ def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
             return read_verdicts(ledger)
         return write_ledger(
             staged("records") / unit.documents, staged("documents") / unit.documents,
-            staged("signals") / unit.signals, run_work / "duplicates" / f"{unit.index}.parquet",
+            staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None,
             ledger, recipe, work / "tmp",
         )  # fmt: skip
 
@@ -254,7 +256,7 @@ def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
 def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
     staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
     groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
-    units = plan.units
+    units, deduplicated = plan.units, bool(plan.recipe.dedup)
 
     def write(item: tuple[int, list[int]]) -> list[str]:
         number, members = item
@@ -262,7 +264,7 @@ def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[s
             Sources(
                 staged("records") / units[i].documents, staged("documents") / units[i].documents,
                 staged("signals") / units[i].signals, staged("ledger") / units[i].documents,
-                verdicts[i].kept_bytes,
+                staged("dedup") / units[i].documents if deduplicated else None, verdicts[i].kept_bytes,
             )
             for i in members
         ]  # fmt: skip
@@ -355,6 +357,7 @@ def _manifest(
             "records": [unit.documents for unit in plan.units],
             "documents": [unit.documents for unit in plan.units],
             "signals": [unit.signals for unit in plan.units],
+            "dedup": [unit.documents for unit in plan.units] if plan.recipe.dedup else [],
             "ledger": [unit.documents for unit in plan.units],
             "shards": shards,
         },

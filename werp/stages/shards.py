@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from werp.recipe import ShardOptions
 from werp.rundir import new_file
+from werp.stages.published import published_texts, removed_spans
 from werp.tables import KEPT, SHARD
 
 
@@ -25,6 +26,7 @@ class Sources:
     documents: Path
     signals: Path
     ledger: Path
+    dedup: Path | None
     kept_bytes: int
 
 
@@ -126,13 +128,15 @@ def _kept(source: Sources) -> Iterator[pa.RecordBatch]:
     names = pq.read_schema(source.signals).names
     wanted = [name for name in ("language.label", "language.score") if name in names]
     signals = pq.read_table(source.signals, columns=wanted).combine_chunks()
+    removed = removed_spans(source.dedup)
     at = 0
     with pq.ParquetFile(source.documents) as documents:
-        for batch in documents.iter_batches(1024, columns=["id", "url", "text"]):
+        for batch in documents.iter_batches(1024, columns=["id", "url", "text", "removed"]):
             rows = slice(at, at + batch.num_rows)
             at += batch.num_rows
             mask = kept[rows]
-            columns = {name: batch.column(name) for name in ("id", "url", "text")}
+            columns = {"id": batch.column("id"), "url": batch.column("url")}
+            columns["text"] = published_texts(batch, removed)
             for name in ("crawl", "warc_file", "warc_offset", "date"):
                 columns[name] = _column(facts, name)[rows]
             empty = pa.nulls(batch.num_rows, pa.string())

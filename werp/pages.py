@@ -66,6 +66,10 @@ def row_of(item: Record | Damage, warc_file: str, crawl: str | None, options: Re
     if isinstance(item, Damage):
         return row.settle(FAILED, "read", item.rule, item.cause)
     row.columns.update(url=item.url, record_type=item.record_type, date=item.date)
+    if item.damage is not None:
+        if item.damage.rule == "truncated":
+            return row.settle(FAILED, "read", "truncated", item.damage.cause)
+        row.casualties.append(f"read: {item.damage.rule}: {item.damage.cause}")
     if item.record_type not in _PAGE_RECORDS:
         return row.settle(DROPPED, "read", "record_type", item.record_type)
     if item.block is None:

@@ -3,10 +3,9 @@
 from werp.read.archive import read_records
 from werp.read.charset import decode_html
 from werp.read.http import HttpError, HttpMessage, parse_http
-from werp.read.records import TRUNCATED, Damage, Record
+from werp.read.records import Damage, Record
 
 __all__ = [
-    "TRUNCATED",
     "Damage",
     "HttpError",
     "HttpMessage",

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from werp.dedup.stages import OldBoth
 from werp.errors import WerpError, nearest
 from werp.extract.extractors import AnyExtractor, Trafilatura
 from werp.extract.guard import Caps
@@ -25,8 +26,10 @@ from werp.signals.gopher_quality import GopherQuality
 from werp.signals.gopher_repetition import GopherRepetition
 from werp.signals.language import Language
 from werp.signals.length import Length
+from werp.signals.minhash import MinHash
 from werp.signals.url import Url
 
+AnyDedup = Annotated[Exact | MinHash | OldBoth, Field(discriminator="rule")]
 AnyRule = Annotated[Language | Length | GopherQuality | GopherRepetition | Url, Field(discriminator="rule")]
 
 
@@ -75,7 +78,7 @@ class Recipe(BaseModel):
     read: ReadOptions = ReadOptions()
     extract: ExtractOptions = ExtractOptions()
     rules: tuple[AnyRule, ...] = Field((), description="in the order in which they decide")
-    dedup: tuple[Exact, ...] = Field(
+    dedup: tuple[AnyDedup, ...] = Field(
         (), description="stages of deduplication across the whole run, each on what those before it left"
     )
     shards: ShardOptions = ShardOptions()
@@ -91,7 +94,7 @@ class Recipe(BaseModel):
 
     def measured(self) -> list[Rule]:
         """Every rule whose signals are measured, in order."""
-        return [*self.rules, *self.dedup]
+        return [*self.rules, *(stage for stage in self.dedup if stage.measures)]
 
 
 def recipe_names() -> list[str]:
@@ -161,7 +164,7 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys a model has at a place of the recipe; union members appear there by their tag."""
     tagged: dict[str, type[BaseModel]] = {
         str(kind.model_fields["rule"].default): kind
-        for kind in (Language, Length, GopherQuality, GopherRepetition, Url, Exact)
+        for kind in (Language, Length, GopherQuality, GopherRepetition, Url, Exact, MinHash, OldBoth)
     }
     from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415
 

@@ -76,7 +76,7 @@ LEDGER = pa.schema(
 
 #: What deduplication found: a row for each document and stage of the recipe that says something of it.
 #: Members of a cluster have a row whether they stay or not, as has a document with removed passages.
-#: `rule` is the stage's, and its key where it has several; `cluster_id` the id of the cluster's first document
+#: `rule` is the stage's, and its key where it has several; `cluster_id` the id of the cluster's first member
 #: by (input name, offset); `similarity` to the survivor, or the share seen before; `repeat_weight` how often
 #: FineWeb2 would repeat the survivor, 0 for others; `removed` edits of `documents.text`, to be listed after
 #: `documents.removed`.

@@ -11,13 +11,19 @@ import pyarrow.parquet as pq
 
 from werp.dedup.context import Context, Source, spread
 from werp.dedup.exact import run_exact
+from werp.dedup.minhash import run_minhash
+from werp.dedup.old_both import run_old_both
+from werp.dedup.stages import OldBoth
 from werp.rundir import new_file
 from werp.signals.base import Rule
 from werp.signals.exact import Exact
+from werp.signals.minhash import MinHash
 from werp.tables import DEDUP
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+Stage = Exact | MinHash | OldBoth
 
 
 def deduplicate(
@@ -25,7 +31,7 @@ def deduplicate(
     sources: Sequence[Source],
     targets: Sequence[Path],
     rules: Sequence[Rule],
-    stages: Sequence[Exact],
+    stages: Sequence[Stage],
     folder: Path,
     temporary: Path,
     slices: int,
@@ -54,5 +60,9 @@ def deduplicate(
     return {"stages": figures}
 
 
-def _run(spark: SparkSession, context: Context, stage: Exact) -> dict[str, Any]:
-    return run_exact(spark, context, stage)
+def _run(spark: SparkSession, context: Context, stage: Stage) -> dict[str, Any]:
+    if isinstance(stage, Exact):
+        return run_exact(spark, context, stage)
+    if isinstance(stage, MinHash):
+        return run_minhash(spark, context, stage)
+    return run_old_both(spark, context, stage)

@@ -40,12 +40,14 @@ class Rule(BaseModel):
 
     stage: the ledger's stage for documents this rule drops.
     text_stage: the text the signals are measured on (`extracted` = before any line edit).
+    measures: whether it has signals at all; some stages of deduplication read text instead.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: ClassVar[str] = "filter"
     text_stage: ClassVar[str] = "extracted"
+    measures: ClassVar[bool] = True
 
     rule: str
 

@@ -85,7 +85,7 @@ def write_sources(
         source = source_of(folder, name)
         write_tables(source, unit_texts, dates[unit] if dates else "2026-01-01T00:00:00Z")
         source.signals.parent.mkdir(parents=True, exist_ok=True)
-        write_signals(source.documents, source.signals, rules, folder / "tmp")
+        write_signals(source.documents, source.signals, rules, None, folder / "tmp")
         sources.append(source)
     return sources
 

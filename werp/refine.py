@@ -1,6 +1,6 @@
 """One run, end to end: the driver of `jobs/refine.py`.
 
-    input files ─► records + documents ─► signals ─► duplicates ─► ledger ─► shards ─► run.json
+    input files ─► records + documents ─► signals ─► dedup ─► ledger ─► shards ─► run.json
 
 Spark hands out input files and shuffles hashes; every table is written by plain Python in
 the tasks. What a killed run had finished is found again by its key.
@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -23,15 +22,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pyarrow.parquet as pq
 
 from werp import __version__
-from werp.dedup.exact import local_duplicates, write_duplicates
-from werp.errors import WerpError
+from werp.dedup.belt import ALARMS
+from werp.dedup.belt import check as check_limits
+from werp.dedup.context import Context, Source
+from werp.dedup.earlier import EarlierRun, merged_sources, write_retractions
+from werp.dedup.run import deduplicate
+from werp.errors import WerpError, nearest
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.progress import Heartbeat, say, shown
 from werp.read.rows import check_columns
 from werp.recipe import Recipe
 from werp.rundir import REPORT, RunDirectory, write_atomically
-from werp.signals.exact import Exact
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
@@ -44,8 +46,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-#: Documents whose duplicates are found in one process; they take 150 bytes each.
-_LOCAL_DOCUMENTS = 10_000_000
+#: Documents whose copies are sought in one process: all messages of a round of deduplication are held at
+#: once, some hundred bytes a document and band.
+_LOCAL_DOCUMENTS = 2_000_000
 
 
 @dataclass
@@ -58,6 +61,8 @@ class Options:
     start_from: `documents` or `signals` of the finished run in the output directory are used
         whatever package sources made them.
     documents: other run directories whose documents may be used where their keys match.
+    earlier: finished runs whose documents take part in deduplication.
+    accept: names of alarms of the seat-belt to go on after (`werp.dedup.belt.ALARMS`).
     """
 
     limit: int | None = None
@@ -65,6 +70,8 @@ class Options:
     force: bool = False
     start_from: Literal["documents", "signals"] | None = None
     documents: tuple[Path, ...] = ()
+    earlier: tuple[Path, ...] = ()
+    accept: tuple[str, ...] = ()
 
 
 @dataclass
@@ -75,6 +82,7 @@ class Plan:
     units: list[Unit]
     run: RunDirectory
     options: Options
+    earlier: list[EarlierRun] = field(default_factory=list)
     found_documents: dict[int, tuple[Path, Path]] = field(default_factory=dict)
     found_signals: dict[int, Path] = field(default_factory=dict)
 
@@ -93,9 +101,14 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
     for file in files:
         check_columns(file.path, recipe.read.fields, file.name)
     units = units_of(files, recipe, options.limit)
+    for name in options.accept:
+        if name not in ALARMS:
+            raise WerpError(f"--accept {name}: no such alarm{nearest(name, ALARMS)}")
+    earlier = [EarlierRun(folder, recipe) for folder in options.earlier]
     run_key = hash_of(
         [[unit.documents, unit.signals] for unit in units]
         + [recipe.model_dump(mode="json"), options.limit, source_hash(), SCHEMA_VERSION]
+        + [run.key for run in earlier]
     )
     run = RunDirectory(output, run_key)
     if output.exists() and not output.is_dir():
@@ -109,7 +122,7 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
             f"--output {output}: holds a finished run of recipe {manifest.get('recipe', {}).get('name')} over"
             " other inputs, settings or package sources; choose another --output, or --force to replace it"
         )
-    plan = Plan(recipe, units, run, options)
+    plan = Plan(recipe, units, run, options, earlier)
     if not (options.force and options.start_from is None):
         _find_stored(plan)
     return plan
@@ -171,25 +184,27 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
         plan.run.clean_temporary()
         timings: dict[str, float] = {}
         metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
-        verdicts = settle(spark, plan, timings)
+        verdicts, dedup = settle(spark, plan, timings)
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
-        manifest = _manifest(plan, metas, verdicts, shards, timings)
+        manifest = _manifest(plan, metas, verdicts, shards, dedup, timings)
         plan.run.commit(manifest, manifest["files"])
     _report(plan)
     return manifest
 
 
-def settle(spark: SparkSession | None, plan: Plan, timings: dict[str, float]) -> list[Verdicts]:
-    """From stored signals to the ledger: deduplication, then every record's verdict; no text is measured.
+def settle(
+    spark: SparkSession | None, plan: Plan, timings: dict[str, float]
+) -> tuple[list[Verdicts], dict[str, Any]]:
+    """From stored signals to the ledger: deduplication, then every record's verdict, and dedup's figures.
 
-    `werp what-if` replays a run by this very function. Without a session all is done in this process,
-    for the recipes of which `needs_session` says so.
+    `werp what-if` replays a run by this very function. Without a session all is done in this process.
     """
+    dedup: dict[str, Any] = {}
     if plan.recipe.dedup:
-        _timed(timings, "dedup", lambda: _duplicates(spark, plan))
-    return _timed(timings, "ledger", lambda: _ledgers(spark, plan))
+        dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
+    return _timed(timings, "ledger", lambda: _ledgers(spark, plan)), dedup
 
 
 def _report(plan: Plan) -> None:
@@ -200,8 +215,8 @@ def _report(plan: Plan) -> None:
 
 
 def needs_session(recipe: Recipe, documents: int) -> bool:
-    """Whether `settle` needs Spark: for other deduplication than exact, or for too many documents."""
-    return bool(recipe.dedup) and not (isinstance(recipe.dedup, Exact) and documents <= _LOCAL_DOCUMENTS)
+    """Whether `settle` needs Spark: for the deduplication of more documents than fit."""
+    return bool(recipe.dedup) and documents > _LOCAL_DOCUMENTS
 
 
 def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
@@ -260,27 +275,43 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
     return [by_index[unit.index] for unit in plan.units]
 
 
-def _duplicates(spark: SparkSession | None, plan: Plan) -> None:
-    assert plan.recipe.dedup is not None
-    folder = plan.run.run_work / "duplicates"
-    finished = folder / "_done"
-    if finished.is_file():
-        return
-    staged = plan.run.staged
-    find = partial(write_duplicates, spark) if spark else local_duplicates
-    find(
-        [staged("signals") / unit.signals for unit in plan.units],
-        [staged("records") / unit.documents for unit in plan.units],
-        [folder / f"{unit.index}.parquet" for unit in plan.units],
-        plan.recipe.rules,
-        plan.recipe.dedup,
-        plan.run.work / "tmp",
-    )
-    write_atomically(finished, b"", plan.run.work / "tmp")
+def _dedup(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
+    """Run the recipe's stages over this run's files and those of earlier runs; returns their figures."""
+    staged, temporary = plan.run.staged, plan.run.work / "tmp"
+    own = [
+        Source(
+            unit.file.name, staged("records") / unit.documents, staged("documents") / unit.documents,
+            staged("signals") / unit.signals,
+        )
+        for unit in plan.units
+    ]  # fmt: skip
+    sources = merged_sources(own, plan.earlier)
+    final = {unit.file.name: staged("dedup") / unit.documents for unit in plan.units}
+    folder = plan.run.run_work / "dedup-phases"
+    targets = [
+        final.get(source.name, folder / "earlier" / f"{n}.parquet") for n, source in enumerate(sources)
+    ]
+    slices = plan.options.partitions or min(len(sources), 20_000)
+    context = Context(
+        tuple(sources), plan.recipe.rules, (), folder, temporary, slices, max(slices, len(sources) // 4),
+        plan.recipe.segmenter, frozenset(plan.options.accept),
+    )  # fmt: skip
+    figures = deduplicate(spark, context, plan.recipe.dedup, targets)
+    check_limits(figures, plan.recipe.dedup_limits, plan.options.accept)
+    earlier, runs = [n for n, source in enumerate(sources) if source.earlier], plan.earlier
+    retractions = plan.run.staged("retractions")
+
+    def retract(number: int) -> int:
+        target = retractions / f"{number:05d}.parquet"
+        return write_retractions(sources[number], runs, targets[number], target, temporary)
+
+    figures["retractions"] = sum(_spread(spark, earlier, slices, retract))
+    figures["retraction_files"] = [f"{number:05d}.parquet" for number in earlier]
+    return figures
 
 
 def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
-    staged, recipe, run_work, work = plan.run.staged, plan.recipe, plan.run.run_work, plan.run.work
+    staged, recipe, work = plan.run.staged, plan.recipe, plan.run.work
 
     def settle(unit: Unit) -> Verdicts:
         ledger = staged("ledger") / unit.documents
@@ -288,7 +319,7 @@ def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
             return read_verdicts(ledger)
         return write_ledger(
             staged("records") / unit.documents, staged("documents") / unit.documents,
-            staged("signals") / unit.signals, run_work / "duplicates" / f"{unit.index}.parquet",
+            staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None,
             ledger, recipe, work / "tmp",
         )  # fmt: skip
 
@@ -298,7 +329,7 @@ def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
 def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
     staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
     groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
-    units = plan.units
+    units, deduplicated = plan.units, bool(plan.recipe.dedup)
 
     def write(item: tuple[int, list[int]]) -> list[str]:
         number, members = item
@@ -306,7 +337,7 @@ def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) ->
             Sources(
                 staged("records") / units[i].documents, staged("documents") / units[i].documents,
                 staged("signals") / units[i].signals, staged("ledger") / units[i].documents,
-                verdicts[i].kept_bytes,
+                staged("dedup") / units[i].documents if deduplicated else None, verdicts[i].kept_bytes,
             )
             for i in members
         ]  # fmt: skip
@@ -332,6 +363,7 @@ def _manifest(
     metas: list[tuple[Meta, float]],
     verdicts: list[Verdicts],
     shards: list[str],
+    dedup: dict[str, Any],
     timings: dict[str, float],
 ) -> dict[str, Any]:
     outcomes: Counter[tuple[str, str, str]] = Counter()
@@ -376,6 +408,8 @@ def _manifest(
         "documents": rows["documents"],
         "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
         "casualties": dict(sorted(casualties.items())),
+        "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
+        "earlier": [run.key for run in plan.earlier],
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "task_seconds": {name: round(seconds, 3) for name, seconds in per_task.items()},
         "pages_per_second": round(pages / max(timings["total"], 1e-9), 3),
@@ -399,7 +433,9 @@ def _manifest(
             "records": [unit.documents for unit in plan.units],
             "documents": [unit.documents for unit in plan.units],
             "signals": [unit.signals for unit in plan.units],
+            "dedup": [unit.documents for unit in plan.units] if plan.recipe.dedup else [],
             "ledger": [unit.documents for unit in plan.units],
+            "retractions": dedup.get("retraction_files", []),
             "shards": shards,
         },
     }

@@ -40,8 +40,8 @@ BY_SPARK = {
 }
 IN_THIS_PROCESS = {
     "measured again": ["gopher_quality.stop_words=[the, with]", "gopher_quality.min_words=120"],
-    "dedup": ["dedup.survivor=longest", "gopher_quality.min_alpha_word_ratio=0.85"],
-    "no dedup": ["dedup=null"],
+    "dedup": ["exact.survivor=longest", "gopher_quality.min_alpha_word_ratio=0.85"],
+    "no dedup": ["dedup=[]"],
 }
 
 
@@ -75,7 +75,7 @@ rules:
   - {rule: language.v1, languages: [en], min_score: 0.65}
   - {rule: c4.v1, terminal_punctuation: false, min_words_per_line: 3}
   - {rule: gopher_quality.v1}
-dedup: {rule: exact.v1}
+dedup: [{rule: exact.v1}]
 """
 
 
@@ -129,7 +129,7 @@ def test_nothing_changes_without_a_change(finished: Path) -> None:
 
 
 def test_duplicates_found_here_are_those_that_spark_finds(finished: Path) -> None:
-    changes = ["dedup.survivor=best", "gopher_quality.min_words=20"]
+    changes = ["exact.survivor=best", "gopher_quality.min_words=20"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("werp.ask.what_if.needs_session", lambda *_: True)
         spark = session(1)

@@ -51,6 +51,10 @@ def _show_page(explanation: Explanation, to: Console) -> None:
     if explanation.extracted:
         _show_extracted(explanation.extracted, to)
         _show_compared(explanation.compared, to)
+    for row in explanation.dedup:
+        similar = f", similarity {row['similarity']:.3g}" if row["similarity"] is not None else ""
+        cluster = f" in a cluster of {row['cluster_size']:,}" if row["cluster_size"] else ""
+        _line(to, "dedup", f"{row['rule']}: {'dropped' if row['dropped'] else 'stays'}{cluster}{similar}")
     if explanation.survivor:
         of = explanation.survivor
         _line(to, "copy of", f"{one_line(of.get('url') or '', 200)} (id {of['id']})")

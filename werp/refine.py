@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -22,17 +23,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pyarrow.parquet as pq
 
 from werp import __version__
-from werp.dedup.exact import write_duplicates
+from werp.dedup.exact import local_duplicates, write_duplicates
 from werp.errors import WerpError
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.progress import Heartbeat, say, shown
+from werp.read.rows import check_columns
 from werp.recipe import Recipe
-from werp.rundir import RunDirectory, write_atomically
+from werp.rundir import REPORT, RunDirectory, write_atomically
+from werp.signals.exact import Exact
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
-from werp.stages.unit import Unit, stored, units_of
+from werp.stages.unit import Unit, same_extraction, stored, units_of
 from werp.stages.verdicts import Verdicts, read_verdicts, write_ledger
 from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
 
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+#: Documents whose duplicates are found in one process; they take 150 bytes each.
+_LOCAL_DOCUMENTS = 10_000_000
 
 
 @dataclass
@@ -82,8 +87,11 @@ class Plan:
 def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Options) -> Plan:
     """Resolve keys and find what is stored already.
 
-    Raises `WerpError` where the output directory is in the way, or `start_from` finds nothing.
+    Raises `WerpError` where the output directory is in the way, an input table has no column of text,
+    or `start_from` finds nothing.
     """
+    for file in files:
+        check_columns(file.path, recipe.read.fields, file.name)
     units = units_of(files, recipe, options.limit)
     run_key = hash_of(
         [[unit.documents, unit.signals] for unit in units]
@@ -112,9 +120,12 @@ def _find_stored(plan: Plan) -> None:
     folders = [own, *plan.options.documents]
     for unit in plan.units:
         any_sources = start_from is not None
-        records = stored(unit.documents, [folder / "records" for folder in folders], any_sources=any_sources)
-        documents = stored(
-            unit.documents, [folder / "documents" for folder in folders], any_sources=any_sources
+        records, documents = (
+            stored(unit.documents, [folder / table for folder in folders], any_sources=any_sources)
+            or same_extraction(
+                unit.documents, [folder / table for folder in folders], any_sources=any_sources
+            )
+            for table in ("records", "documents")
         )
         if records and documents:
             plan.found_documents[unit.index] = (records, documents)
@@ -133,8 +144,10 @@ def _find_stored(plan: Plan) -> None:
             )
 
 
-def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
+def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     """Do what the plan leaves to do and commit the run; returns the manifest.
+
+    Without a session it is done in this process, where `needs_session` says that it can be.
 
     Raises `WerpError` when the ledger does not balance; Spark's own error when a task fails
     four times. Nothing is committed then, and the next start goes on from there.
@@ -146,6 +159,8 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
         and not (plan.options.force or plan.options.start_from)
     ):
         say(f"{plan.run.output}: this run is finished already; --force does it again")
+        if not (plan.run.output / REPORT).is_file():  # a kill came between the commit and the report
+            _report(plan)
         return manifest
     started = time.perf_counter()
     with plan.run.lock():
@@ -155,16 +170,38 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
                     shutil.rmtree(stale)
         plan.run.clean_temporary()
         timings: dict[str, float] = {}
-        metas = _timed(timings, "documents_and_signals", lambda: _documents_and_signals(spark, plan))
-        if plan.recipe.dedup:
-            _timed(timings, "dedup", lambda: _duplicates(spark, plan))
-        verdicts = _timed(timings, "ledger", lambda: _ledgers(spark, plan))
+        metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
+        verdicts = settle(spark, plan, timings)
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
         manifest = _manifest(plan, metas, verdicts, shards, timings)
         plan.run.commit(manifest, manifest["files"])
+    _report(plan)
     return manifest
+
+
+def settle(spark: SparkSession | None, plan: Plan, timings: dict[str, float]) -> list[Verdicts]:
+    """From stored signals to the ledger: deduplication, then every record's verdict; no text is measured.
+
+    `werp what-if` replays a run by this very function. Without a session all is done in this process,
+    for the recipes of which `needs_session` says so.
+    """
+    if plan.recipe.dedup:
+        _timed(timings, "dedup", lambda: _duplicates(spark, plan))
+    return _timed(timings, "ledger", lambda: _ledgers(spark, plan))
+
+
+def _report(plan: Plan) -> None:
+    # Imported at need: the workers import this module and draw nothing.
+    from werp.report.build import write_report  # noqa: PLC0415
+
+    write_report(plan.run.output)
+
+
+def needs_session(recipe: Recipe, documents: int) -> bool:
+    """Whether `settle` needs Spark: for other deduplication than exact, or for too many documents."""
+    return bool(recipe.dedup) and not (isinstance(recipe.dedup, Exact) and documents <= _LOCAL_DOCUMENTS)
 
 
 def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
@@ -174,10 +211,14 @@ def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
     return result
 
 
-def _spread(spark: SparkSession, items: Sequence[_T], slices: int, work: Callable[[_T], _R]) -> list[_R]:
-    """`work` on each item in Spark tasks; results in the items' order."""
+def _spread(
+    spark: SparkSession | None, items: Sequence[_T], slices: int, work: Callable[[_T], _R]
+) -> list[_R]:
+    """`work` on each item in Spark tasks, or here when there is no session; results in the items' order."""
     if not items:
         return []
+    if spark is None:
+        return [work(item) for item in items]
     data = spark.sparkContext.parallelize(list(enumerate(items)), max(1, min(slices, len(items))))
     done = data.map(lambda pair: (pair[0], work(pair[1]))).collect()
     return [result for _, result in sorted(done, key=lambda pair: pair[0])]
@@ -187,7 +228,8 @@ def _slices(plan: Plan) -> int:
     return plan.options.partitions or min(len(plan.units), 20_000)
 
 
-def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, float]]:
+def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
+    """Have every unit's documents and signals staged, stored ones or new; its meta and seconds measuring."""
     work, recipe, limit = plan.run.work, plan.recipe, plan.options.limit
     progress = plan.run.run_work / "progress"
     documents_found, signals_found = plan.found_documents, plan.found_signals
@@ -196,7 +238,7 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
     def prepare(unit: Unit) -> tuple[Meta, float]:
         heartbeat = Heartbeat(progress, str(unit.index), unit.file.size)
         found = documents_found.get(unit.index)
-        meta = ensure_documents(unit, recipe.read, recipe.extract, limit, work, heartbeat, found)
+        meta = ensure_documents(unit, recipe, limit, work, heartbeat, found)
         heartbeat.done(meta.records, meta.pages)
         signals, seconds = work / "signals" / unit.signals, 0.0
         if not signals.is_file():
@@ -205,7 +247,9 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
                 signals.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(signals, stored_signals.read_bytes(), work / "tmp")
             else:
-                seconds = write_signals(work / "documents" / unit.documents, signals, rules, work / "tmp")
+                seconds = write_signals(
+                    work / "documents" / unit.documents, signals, rules, recipe.segmenter, work / "tmp"
+                )
         return meta, seconds
 
     # The longest files first, so that none of them starts when the others are done.
@@ -216,15 +260,15 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
     return [by_index[unit.index] for unit in plan.units]
 
 
-def _duplicates(spark: SparkSession, plan: Plan) -> None:
+def _duplicates(spark: SparkSession | None, plan: Plan) -> None:
     assert plan.recipe.dedup is not None
     folder = plan.run.run_work / "duplicates"
     finished = folder / "_done"
     if finished.is_file():
         return
     staged = plan.run.staged
-    write_duplicates(
-        spark,
+    find = partial(write_duplicates, spark) if spark else local_duplicates
+    find(
         [staged("signals") / unit.signals for unit in plan.units],
         [staged("records") / unit.documents for unit in plan.units],
         [folder / f"{unit.index}.parquet" for unit in plan.units],
@@ -235,7 +279,7 @@ def _duplicates(spark: SparkSession, plan: Plan) -> None:
     write_atomically(finished, b"", plan.run.work / "tmp")
 
 
-def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
+def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
     staged, recipe, run_work, work = plan.run.staged, plan.recipe, plan.run.run_work, plan.run.work
 
     def settle(unit: Unit) -> Verdicts:
@@ -251,7 +295,7 @@ def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
     return _spread(spark, plan.units, _slices(plan), settle)
 
 
-def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
+def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
     staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
     groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
     units = plan.units

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 #: One row per record or damaged region; `outcome` is null where the record became a document.
 RECORDS = pa.schema(
@@ -34,7 +34,13 @@ RECORDS = pa.schema(
     metadata={"werp.table": "records", "werp.schema_version": SCHEMA_VERSION},
 )
 
-#: Text before any edit. `removed` holds the spans that line rules cut, in characters of `text`.
+#: One edit (`werp.edits.Span`): characters [start, end) of `documents.text`, taken out or replaced by a rule.
+EDIT = pa.struct(
+    [("start", pa.int64()), ("end", pa.int64()), ("rule", pa.string()), ("replacement", pa.string())]
+)
+
+#: `text` is as extracted, before any edit; `removed` holds the edits of line rules and masking, in the order
+#: in which they were made (see `werp.edits`); `text_sha256` is of the text after them, which shards carry.
 DOCUMENTS = pa.schema(
     [
         ("id", pa.string()),
@@ -44,14 +50,12 @@ DOCUMENTS = pa.schema(
         ("charset", pa.string()),
         ("text", pa.string()),
         ("text_sha256", pa.string()),
-        (
-            "removed",
-            pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64()), ("rule", pa.string())])),
-        ),
+        ("removed", pa.list_(EDIT)),
     ],
     metadata={"werp.table": "documents", "werp.schema_version": SCHEMA_VERSION},
 )
 
+#: `text_bytes`: UTF-8 bytes of the document's text as a shard would carry it; null where none was extracted.
 LEDGER = pa.schema(
     [
         ("warc_file", pa.string()),
@@ -66,6 +70,7 @@ LEDGER = pa.schema(
         ("survivor_id", pa.string()),
         ("id", pa.string()),
         ("casualty", pa.string()),
+        ("text_bytes", pa.int64()),
     ],
     metadata={"werp.table": "ledger", "werp.schema_version": SCHEMA_VERSION},
 )

@@ -113,6 +113,7 @@ class JusText(Extractor):
     def extract(self, html: str, url: str | None) -> str:
         """See `Extractor.extract`."""
         from justext import core, paragraph  # noqa: F401, PLC0415
+
         # lxml refuses text that carries an XML encoding declaration; the text is decoded already.
         dom = core.preprocessor(core.html_to_dom(_XML_DECLARATION.sub("", html, count=1)))
         paragraphs = core.ParagraphMaker.make_paragraphs(dom)

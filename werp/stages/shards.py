@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from werp.edits import apply_edits, spans_of
 from werp.recipe import ShardOptions
 from werp.rundir import new_file
 from werp.tables import KEPT, SHARD
@@ -128,11 +129,12 @@ def _kept(source: Sources) -> Iterator[pa.RecordBatch]:
     signals = pq.read_table(source.signals, columns=wanted).combine_chunks()
     at = 0
     with pq.ParquetFile(source.documents) as documents:
-        for batch in documents.iter_batches(1024, columns=["id", "url", "text"]):
+        for batch in documents.iter_batches(1024, columns=["id", "url", "text", "removed"]):
             rows = slice(at, at + batch.num_rows)
             at += batch.num_rows
             mask = kept[rows]
-            columns = {name: batch.column(name) for name in ("id", "url", "text")}
+            columns = {name: batch.column(name) for name in ("id", "url")}
+            columns["text"] = edited_texts(batch)
             for name in ("crawl", "warc_file", "warc_offset", "date"):
                 columns[name] = _column(facts, name)[rows]
             empty = pa.nulls(batch.num_rows, pa.string())
@@ -144,6 +146,16 @@ def _kept(source: Sources) -> Iterator[pa.RecordBatch]:
             shard = shard.filter(mask)
             if shard.num_rows:
                 yield shard
+
+
+def edited_texts(batch: pa.RecordBatch) -> pa.Array:
+    """The texts of documents after the edits in `removed`, as shards carry them."""
+    texts, removed = batch.column("text"), batch.column("removed")
+    edited = pc.greater(pc.list_value_length(removed), 0)
+    if not pc.any(edited).as_py():
+        return texts
+    rows = zip(texts.to_pylist(), removed.to_pylist(), strict=True)
+    return pa.array([apply_edits(text, spans_of(spans)) for text, spans in rows], pa.string())
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:

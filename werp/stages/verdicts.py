@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from werp.decide import decide
 from werp.recipe import Recipe
 from werp.rundir import new_file
+from werp.stages.shards import edited_texts
 from werp.tables import DROPPED, KEPT, LEDGER
 
 _CONTENT_BITS = 1 << 128
@@ -73,6 +74,7 @@ def write_ledger(
         sha, language = None, None
         if row["outcome"] is None:
             sha = texts.column("text_sha256")[at].as_py()
+            row["text_bytes"] = sizes[at]
             language = languages[at] if languages else None
             if verdicts["stage"][at] is not None:
                 row["outcome"] = DROPPED
@@ -107,10 +109,11 @@ def _survivors(duplicates: Path) -> dict[str, str]:
 
 
 def _text_bytes(documents: Path) -> list[int]:
+    """Bytes of each document's text after its edits."""
     sizes: list[int] = []
     with pq.ParquetFile(documents) as source:
-        for batch in source.iter_batches(1024, columns=["text"]):
-            sizes += pc.binary_length(batch.column("text")).to_pylist()
+        for batch in source.iter_batches(1024, columns=["text", "removed"]):
+            sizes += pc.binary_length(edited_texts(batch)).to_pylist()
     return sizes
 
 

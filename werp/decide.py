@@ -41,8 +41,8 @@ def decide(signals: pa.Table, rules: Sequence[Rule]) -> pa.Table:
                 at = np.flatnonzero(hit)
                 columns["stage"][at] = rule.stage
                 columns["rule"][at] = f"{rule.name}.{check.key}"
-                columns["value"][at] = [_text(value) for value in column.take(pa.array(at)).to_pylist()]
-                columns["threshold"][at] = _text(check.threshold)
+                columns["value"][at] = [text_of(value) for value in column.take(pa.array(at)).to_pylist()]
+                columns["threshold"][at] = text_of(check.threshold)
                 undecided[at] = False
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
@@ -72,8 +72,8 @@ def _holds(column: pa.ChunkedArray, check: Check) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.fill_null(holds, False), dtype=bool)
 
 
-def _text(value: Any) -> str | None:
-    """Numbers in their shortest exact form, lists joined by commas."""
+def text_of(value: Any) -> str | None:
+    """A value as the ledger writes it: numbers in their shortest exact form, lists joined by commas."""
     if value is None:
         return None
     if isinstance(value, tuple):

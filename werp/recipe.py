@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from werp.dedup.stages import OldBoth
 from werp.errors import WerpError, nearest
 from werp.extract.extractors import AnyExtractor, Trafilatura
 from werp.extract.guard import Caps
@@ -37,10 +38,16 @@ from werp.signals.gopher_quality import GopherQuality
 from werp.signals.gopher_repetition import GopherRepetition
 from werp.signals.language import Language
 from werp.signals.length import Length
+from werp.signals.minhash import MinHash
 from werp.signals.own import Own
 from werp.signals.pii import Pii
 from werp.signals.refinedweb_lines import RefinedWebLines
 from werp.signals.url import Url
+
+AnyDedup = Annotated[Exact | MinHash | OldBoth, Field(discriminator="rule")]
+DEDUP: dict[str, type[BaseModel]] = {
+    str(kind.model_fields["rule"].default): kind for kind in get_args(get_args(AnyDedup)[0])
+}
 
 
 def rule_tag(value: Any) -> str | None:
@@ -121,10 +128,12 @@ class Recipe(BaseModel):
         None, description="finds the words of scripts without spaces; null takes what stands between spaces"
     )
     rules: tuple[AnyRule, ...] = Field((), description="in the order in which they edit, measure and decide")
-    dedup: Exact | None = Field(None, description="exact deduplication across the whole run; null for none")
+    dedup: tuple[AnyDedup, ...] = Field(
+        (), description="stages of deduplication across the whole run, each on what those before it left"
+    )
     shards: ShardOptions = ShardOptions()
 
-    @field_validator("rules")
+    @field_validator("rules", "dedup")
     @classmethod
     def _each_once(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         names = [rule.name for rule in rules]
@@ -147,7 +156,7 @@ class Recipe(BaseModel):
 
     def measured(self) -> list[Rule]:
         """Every rule whose signals are measured, in order."""
-        return [*self.rules, *([self.dedup] if self.dedup else [])]
+        return [*self.rules, *(stage for stage in self.dedup if stage.measures)]
 
 
 def recipe_names() -> list[str]:
@@ -218,12 +227,12 @@ def _explain(error: ValidationError) -> list[str]:
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys a model has at a place of the recipe; union members appear there by their tag."""
-    tagged: dict[str, type[BaseModel]] = {**RULES, **PREFILTERS}
+    tagged: dict[str, type[BaseModel]] = {**RULES, **PREFILTERS, **DEDUP}
     from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415
 
     tagged.update(EXTRACTORS)
     sections: dict[str, type[BaseModel]] = {
-        "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "dedup": Exact, "shards": ShardOptions,
+        "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "shards": ShardOptions,
     }  # fmt: skip
     for part in reversed(location):
         if part in tagged:
@@ -242,7 +251,7 @@ def _override(content: dict[str, Any], override: str) -> None:
     # `pkg.module:function` goes by the function's name, `family.v1` by the family's.
     families = {
         rule["rule"].rpartition(":")[2].partition(".")[0]: rule
-        for rule in (*content["prefilters"], *content["rules"])
+        for rule in (*content["prefilters"], *content["rules"], *content["dedup"])
     }
     if parts[0] in families:
         place, parts = families[parts[0]], parts[1:]
@@ -252,8 +261,6 @@ def _override(content: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict) or part not in place:
             known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
             raise WerpError(f"--set {key}: unknown key {part}{nearest(part, known)}")
-        if place[part] is None and part == "dedup":
-            place[part] = Exact().model_dump(mode="json")
         place = place[part]
     if not parts or not isinstance(place, dict) or parts[-1] not in place:
         known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []

@@ -1,6 +1,6 @@
 """One run, end to end: the driver of `jobs/refine.py`.
 
-    input files ─► records + documents ─► signals ─► duplicates ─► ledger ─► shards ─► run.json
+    input files ─► records + documents ─► signals ─► dedup ─► ledger ─► shards ─► run.json
 
 Spark hands out input files and shuffles hashes; every table is written by plain Python in
 the tasks. What a killed run had finished is found again by its key.
@@ -13,9 +13,8 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -23,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pyarrow.parquet as pq
 
 from werp import __version__
-from werp.dedup.exact import local_duplicates, write_duplicates
+from werp.dedup.context import Source
+from werp.dedup.run import deduplicate
 from werp.errors import WerpError
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
@@ -31,7 +31,7 @@ from werp.progress import Heartbeat, say, shown
 from werp.read.rows import check_columns
 from werp.recipe import Recipe
 from werp.rundir import REPORT, RunDirectory, write_atomically
-from werp.signals.exact import Exact
+from werp.spread import spread
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
@@ -42,10 +42,7 @@ from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_T = TypeVar("_T")
 _R = TypeVar("_R")
-#: Documents whose duplicates are found in one process; they take 150 bytes each.
-_LOCAL_DOCUMENTS = 10_000_000
 
 
 @dataclass
@@ -147,7 +144,7 @@ def _find_stored(plan: Plan) -> None:
 def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     """Do what the plan leaves to do and commit the run; returns the manifest.
 
-    Without a session it is done in this process, where `needs_session` says that it can be.
+    Without a session all of it is done in this process.
 
     Raises `WerpError` when the ledger does not balance; Spark's own error when a task fails
     four times. Nothing is committed then, and the next start goes on from there.
@@ -184,11 +181,10 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
 def settle(spark: SparkSession | None, plan: Plan, timings: dict[str, float]) -> list[Verdicts]:
     """From stored signals to the ledger: deduplication, then every record's verdict; no text is measured.
 
-    `werp what-if` replays a run by this very function. Without a session all is done in this process,
-    for the recipes of which `needs_session` says so.
+    `werp what-if` replays a run by this very function. Without a session all is done in this process.
     """
     if plan.recipe.dedup:
-        _timed(timings, "dedup", lambda: _duplicates(spark, plan))
+        _timed(timings, "dedup", lambda: _dedup(spark, plan))
     return _timed(timings, "ledger", lambda: _ledgers(spark, plan))
 
 
@@ -199,29 +195,11 @@ def _report(plan: Plan) -> None:
     write_report(plan.run.output)
 
 
-def needs_session(recipe: Recipe, documents: int) -> bool:
-    """Whether `settle` needs Spark: for other deduplication than exact, or for too many documents."""
-    return bool(recipe.dedup) and not (isinstance(recipe.dedup, Exact) and documents <= _LOCAL_DOCUMENTS)
-
-
 def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
     started = time.perf_counter()
     result = work()
     timings[name] = time.perf_counter() - started
     return result
-
-
-def _spread(
-    spark: SparkSession | None, items: Sequence[_T], slices: int, work: Callable[[_T], _R]
-) -> list[_R]:
-    """`work` on each item in Spark tasks, or here when there is no session; results in the items' order."""
-    if not items:
-        return []
-    if spark is None:
-        return [work(item) for item in items]
-    data = spark.sparkContext.parallelize(list(enumerate(items)), max(1, min(slices, len(items))))
-    done = data.map(lambda pair: (pair[0], work(pair[1]))).collect()
-    return [result for _, result in sorted(done, key=lambda pair: pair[0])]
 
 
 def _slices(plan: Plan) -> int:
@@ -255,32 +233,33 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
     # The longest files first, so that none of them starts when the others are done.
     order = sorted(plan.units, key=lambda unit: (-unit.file.size, unit.index))
     with shown(progress, plan.bytes, "extracting"):
-        done = _spread(spark, order, _slices(plan), prepare)
+        done = spread(spark, order, _slices(plan), prepare)
     by_index = {unit.index: result for unit, result in zip(order, done, strict=True)}
     return [by_index[unit.index] for unit in plan.units]
 
 
-def _duplicates(spark: SparkSession | None, plan: Plan) -> None:
-    assert plan.recipe.dedup is not None
-    folder = plan.run.run_work / "duplicates"
-    finished = folder / "_done"
-    if finished.is_file():
-        return
+def _dedup(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     staged = plan.run.staged
-    find = partial(write_duplicates, spark) if spark else local_duplicates
-    find(
-        [staged("signals") / unit.signals for unit in plan.units],
-        [staged("records") / unit.documents for unit in plan.units],
-        [folder / f"{unit.index}.parquet" for unit in plan.units],
+    return deduplicate(
+        spark,
+        [
+            Source(
+                unit.file.name, staged("records") / unit.documents, staged("documents") / unit.documents,
+                staged("signals") / unit.signals,
+            )
+            for unit in plan.units
+        ],
+        [staged("dedup") / unit.documents for unit in plan.units],
         plan.recipe.rules,
         plan.recipe.dedup,
+        plan.run.run_work / "dedup-phases",
         plan.run.work / "tmp",
-    )
-    write_atomically(finished, b"", plan.run.work / "tmp")
+        _slices(plan),
+    )  # fmt: skip
 
 
 def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
-    staged, recipe, run_work, work = plan.run.staged, plan.recipe, plan.run.run_work, plan.run.work
+    staged, recipe, work = plan.run.staged, plan.recipe, plan.run.work
 
     def settle(unit: Unit) -> Verdicts:
         ledger = staged("ledger") / unit.documents
@@ -288,17 +267,17 @@ def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
             return read_verdicts(ledger)
         return write_ledger(
             staged("records") / unit.documents, staged("documents") / unit.documents,
-            staged("signals") / unit.signals, run_work / "duplicates" / f"{unit.index}.parquet",
+            staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None,
             ledger, recipe, work / "tmp",
         )  # fmt: skip
 
-    return _spread(spark, plan.units, _slices(plan), settle)
+    return spread(spark, plan.units, _slices(plan), settle)
 
 
 def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
     staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
     groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
-    units = plan.units
+    units, deduplicated = plan.units, bool(plan.recipe.dedup)
 
     def write(item: tuple[int, list[int]]) -> list[str]:
         number, members = item
@@ -306,13 +285,13 @@ def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) ->
             Sources(
                 staged("records") / units[i].documents, staged("documents") / units[i].documents,
                 staged("signals") / units[i].signals, staged("ledger") / units[i].documents,
-                verdicts[i].kept_bytes,
+                staged("dedup") / units[i].documents if deduplicated else None, verdicts[i].kept_bytes,
             )
             for i in members
         ]  # fmt: skip
         return write_group(number, sources, staged("shards"), options, work / "tmp")
 
-    names = _spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
+    names = spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
     return [name for group in names for name in group]
 
 
@@ -399,6 +378,7 @@ def _manifest(
             "records": [unit.documents for unit in plan.units],
             "documents": [unit.documents for unit in plan.units],
             "signals": [unit.signals for unit in plan.units],
+            "dedup": [unit.documents for unit in plan.units] if plan.recipe.dedup else [],
             "ledger": [unit.documents for unit in plan.units],
             "shards": shards,
         },

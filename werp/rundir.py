@@ -1,7 +1,7 @@
 """The run directory: where things lie, how a file appears whole, how a run is committed.
 
     OUTPUT/run.json            the manifest; a directory without it is not a finished run
-    OUTPUT/{records,documents,signals,ledger,shards}/
+    OUTPUT/{records,documents,signals,dedup,ledger,shards}/
     OUTPUT/report.html         what a person looks at first; made from the tables, after the commit
     OUTPUT/_work/              staged results of an unfinished run; gone after the commit
 
@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 from werp.errors import WerpError
 
 REPORT = "report.html"
-TABLES = ("records", "documents", "signals", "ledger", "shards")
+TABLES = ("records", "documents", "signals", "dedup", "ledger", "shards")
 
 
 class RunDirectory:
@@ -40,7 +40,7 @@ class RunDirectory:
         """Folder where a table's files are staged.
 
         Records, documents and signals depend on their own input alone, so another run key may
-        take them over; ledger, shards and duplicates belong to this key.
+        take them over; dedup, ledger and shards belong to this key.
         """
         base = self.work if table in ("records", "documents", "signals") else self.run_work
         return base / table

@@ -2,7 +2,8 @@
 
 `records` is what reading and extraction learned of each archive record, before any
 verdict; `documents` the extracted text; `signals` (its columns follow the recipe) the
-measurements; `ledger` the verdict on every record; `shards` the kept text.
+measurements; `dedup` copies and repeated passages; `ledger` the verdict on every record;
+`shards` the kept text.
 """
 
 from __future__ import annotations
@@ -73,6 +74,28 @@ LEDGER = pa.schema(
         ("text_bytes", pa.int64()),
     ],
     metadata={"werp.table": "ledger", "werp.schema_version": SCHEMA_VERSION},
+)
+
+#: What deduplication found: a row for each document and stage of the recipe that says something of it.
+#: Members of a cluster have a row whether they stay or not, as has a document with removed passages.
+#: `rule` is the stage's, and its key where it has several; `cluster_id` the id of the cluster's first member
+#: by (input name, offset); `similarity` to the survivor, or the share seen before; `repeat_weight` how often
+#: FineWeb2 would repeat the survivor, 0 for others; `removed` edits of `documents.text`, to be listed after
+#: `documents.removed`.
+DEDUP = pa.schema(
+    [
+        ("id", pa.string()),
+        ("rule", pa.string()),
+        ("dropped", pa.bool_()),
+        ("survivor_id", pa.string()),
+        ("cluster_id", pa.string()),
+        ("cluster_size", pa.int64()),
+        ("similarity", pa.float64()),
+        ("threshold", pa.float64()),
+        ("repeat_weight", pa.int32()),
+        ("removed", pa.list_(EDIT)),
+    ],
+    metadata={"werp.table": "dedup", "werp.schema_version": SCHEMA_VERSION},
 )
 
 SHARD = pa.schema(

@@ -53,8 +53,8 @@ BY_SPARK = {
 }
 IN_THIS_PROCESS = {
     "measured again": ["gopher_quality.stop_words=[the, with]", "gopher_quality.min_words=120"],
-    "dedup": ["dedup.survivor=longest", "gopher_quality.min_alpha_word_ratio=0.85"],
-    "no dedup": ["dedup=null"],
+    "dedup": ["exact.survivor=longest", "gopher_quality.min_alpha_word_ratio=0.85"],
+    "no dedup": ["dedup=[]"],
 }
 
 
@@ -110,9 +110,9 @@ def test_nothing_changes_without_a_change(finished: Path) -> None:
 
 
 def test_duplicates_found_here_are_those_that_spark_finds(finished: Path) -> None:
-    changes = ["dedup.survivor=best", "gopher_quality.min_words=20"]
+    changes = ["exact.survivor=best", "gopher_quality.min_words=20"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("werp.ask.what_if.needs_session", lambda *_: True)
+        patch.setattr("werp.ask.what_if._DEDUPLICATED_HERE", 0)
         spark = session(1)
         try:
             with replayed(open_run(finished), changes, lambda: spark) as answer:

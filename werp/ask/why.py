@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from werp.decide import _holds, _text
+from werp.decide import _holds, text_of
 from werp.errors import WerpError
 from werp.finished import FinishedRun, Tables, domain_of, read_signals, read_texts
 from werp.recipe import Recipe
@@ -141,7 +141,7 @@ def _compared(recipe: Recipe, signals: pa.Table, verdict: dict[str, Any]) -> Ite
         for check in rule.for_language(label).checks():
             column = signals.column(check.signal)
             name = f"{rule.name}.{check.key}"
-            value, threshold = _text(column[0].as_py()), _text(check.threshold)
+            value, threshold = text_of(column[0].as_py()), text_of(check.threshold)
             holds = bool(_holds(column, check)[0])
             decided = (rule.stage, name) == (verdict["stage"], verdict["rule"])
             yield Compared(rule.stage, name, check.signal, value, check.drop_if, threshold, holds, decided)

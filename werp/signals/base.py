@@ -42,6 +42,7 @@ class Rule(BaseModel):
     """Base of every rule family; a subclass adds `rule: Literal["name.v1"]` and thresholds.
 
     stage: the ledger's stage for documents this rule drops.
+    measures: whether it has signals at all; some stages of deduplication read text instead.
 
     The rules of a recipe are an ordered list: one that stands after an `EditRule` measures the edited text.
     """
@@ -49,6 +50,7 @@ class Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: ClassVar[str] = "filter"
+    measures: ClassVar[bool] = True
 
     rule: str
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from werp.edits import apply_edits, spans_of
 from werp.recipe import ShardOptions
 from werp.rundir import new_file
+from werp.stages.published import published_texts, removed_spans
 from werp.tables import KEPT, SHARD
 
 
@@ -26,6 +26,7 @@ class Sources:
     documents: Path
     signals: Path
     ledger: Path
+    dedup: Path | None
     kept_bytes: int
 
 
@@ -127,14 +128,15 @@ def _kept(source: Sources) -> Iterator[pa.RecordBatch]:
     names = pq.read_schema(source.signals).names
     wanted = [name for name in ("language.label", "language.score") if name in names]
     signals = pq.read_table(source.signals, columns=wanted).combine_chunks()
+    removed = removed_spans(source.dedup)
     at = 0
     with pq.ParquetFile(source.documents) as documents:
         for batch in documents.iter_batches(1024, columns=["id", "url", "text", "removed"]):
             rows = slice(at, at + batch.num_rows)
             at += batch.num_rows
             mask = kept[rows]
-            columns = {name: batch.column(name) for name in ("id", "url")}
-            columns["text"] = edited_texts(batch)
+            columns = {"id": batch.column("id"), "url": batch.column("url")}
+            columns["text"] = published_texts(batch, removed)
             for name in ("crawl", "warc_file", "warc_offset", "date"):
                 columns[name] = _column(facts, name)[rows]
             empty = pa.nulls(batch.num_rows, pa.string())
@@ -146,16 +148,6 @@ def _kept(source: Sources) -> Iterator[pa.RecordBatch]:
             shard = shard.filter(mask)
             if shard.num_rows:
                 yield shard
-
-
-def edited_texts(batch: pa.RecordBatch) -> pa.Array:
-    """The texts of documents after the edits in `removed`, as shards carry them."""
-    texts, removed = batch.column("text"), batch.column("removed")
-    edited = pc.greater(pc.list_value_length(removed), 0)
-    if not pc.any(edited).as_py():
-        return texts
-    rows = zip(texts.to_pylist(), removed.to_pylist(), strict=True)
-    return pa.array([apply_edits(text, spans_of(spans)) for text, spans in rows], pa.string())
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:

@@ -13,13 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from werp.decide import decide
+from werp.decide import decide, text_of
+from werp.edits import Span
 from werp.recipe import Recipe
 from werp.rundir import new_file
-from werp.stages.shards import edited_texts
+from werp.stages.published import published_texts, removed_spans
 from werp.tables import DROPPED, KEPT, LEDGER
 
 _CONTENT_BITS = 1 << 128
+#: Ledger columns that show what a stage of deduplication compared.
+_SAID = {"value": "similarity", "threshold": "threshold"}
 
 
 @dataclass
@@ -45,24 +48,23 @@ def write_ledger(
     records: Path,
     documents: Path,
     signals: Path,
-    duplicates: Path,
+    dedup: Path | None,
     ledger: Path,
     recipe: Recipe,
     temporary: Path,
 ) -> Verdicts:
     """Give every record of one input file its verdict, and store the ledger.
 
-    duplicates: the unit's file of (id, survivor_id) pairs; absent when it has none.
+    dedup: the unit's file of what deduplication found; None where the recipe has no such stage.
     Raises `ValueError` when the tables do not belong together (a document without signals).
     """
     table = pq.read_table(records)
     measured = pq.read_table(signals)
-    texts = pq.read_table(documents, columns=["id", "text_sha256"])
-    if not measured.column("id").equals(texts.column("id")):
+    dropped, removed = _dropped(dedup), removed_spans(dedup)
+    ids, shas, sizes = _published(documents, removed)
+    if measured.column("id").to_pylist() != ids:
         raise ValueError(f"{signals}: its rows are not those of {documents}; remove both and run again")
     verdicts = decide(measured, recipe.rules).to_pydict()
-    survivors = _survivors(duplicates)
-    sizes = _text_bytes(documents)
     languages = (
         measured.column("language.label").to_pylist() if "language.label" in measured.column_names else None
     )
@@ -73,14 +75,14 @@ def write_ledger(
     for row in table.to_pylist():
         sha, language = None, None
         if row["outcome"] is None:
-            sha = texts.column("text_sha256")[at].as_py()
+            sha = shas[at]
             row["text_bytes"] = sizes[at]
             language = languages[at] if languages else None
             if verdicts["stage"][at] is not None:
                 row["outcome"] = DROPPED
                 row.update({name: verdicts[name][at] for name in ("stage", "rule", "value", "threshold")})
-            elif row["id"] in survivors:
-                row.update(outcome=DROPPED, stage="dedup", rule="exact.v1", survivor_id=survivors[row["id"]])
+            elif row["id"] in dropped:
+                row.update(outcome=DROPPED, stage="dedup", **dropped[row["id"]])
             else:
                 row["outcome"] = KEPT
                 kept_bytes += sizes[at]
@@ -88,10 +90,8 @@ def write_ledger(
         rows.append({name: row.get(name) for name in LEDGER.names})
         counts["\t".join([row["outcome"], row["stage"] or "", row["rule"] or ""])] += 1
         content += _row_hash(row, language, sha)
-    if at != texts.num_rows:
-        raise ValueError(
-            f"{documents}: {texts.num_rows} documents for {at} records; remove both and run again"
-        )
+    if at != len(ids):
+        raise ValueError(f"{documents}: {len(ids)} documents for {at} records; remove both and run again")
     summary = Verdicts(len(rows), dict(sorted(counts.items())), str(content % _CONTENT_BITS), kept_bytes)
     schema = LEDGER.with_metadata(
         {**(LEDGER.metadata or {}), b"werp.verdicts": json.dumps(summary.__dict__).encode()}
@@ -101,20 +101,36 @@ def write_ledger(
     return summary
 
 
-def _survivors(duplicates: Path) -> dict[str, str]:
-    if not duplicates.is_file():
-        return {}
-    table = pq.read_table(duplicates)
-    return dict(zip(table.column("id").to_pylist(), table.column("survivor_id").to_pylist(), strict=True))
+def _dropped(dedup: Path | None) -> dict[str, dict[str, Any]]:
+    """The ledger columns of the documents that deduplication drops; the first stage that does decides."""
+    dropped: dict[str, dict[str, Any]] = {}
+    if dedup is None:
+        return dropped
+    table = pq.read_table(dedup, columns=["id", "rule", "survivor_id", "similarity", "threshold", "dropped"])
+    for row in table.filter(table.column("dropped")).to_pylist():
+        columns = {"rule": row["rule"], "survivor_id": row["survivor_id"]}
+        columns |= {name: text_of(row[column]) for name, column in _SAID.items()}
+        dropped.setdefault(row["id"], columns)
+    return dropped
 
 
-def _text_bytes(documents: Path) -> list[int]:
-    """Bytes of each document's text after its edits."""
+def _published(documents: Path, removed: dict[str, list[Span]]) -> tuple[list[str], list[str], list[int]]:
+    """Of each document its id, and hash and bytes of the text that a shard would carry."""
+    ids: list[str] = []
+    shas: list[str] = []
     sizes: list[int] = []
     with pq.ParquetFile(documents) as source:
-        for batch in source.iter_batches(1024, columns=["text", "removed"]):
-            sizes += pc.binary_length(edited_texts(batch)).to_pylist()
-    return sizes
+        for batch in source.iter_batches(1024, columns=["id", "text", "removed", "text_sha256"]):
+            texts = published_texts(batch, removed)
+            sizes += pc.binary_length(texts).to_pylist()
+            stored, names = batch.column("text_sha256").to_pylist(), batch.column("id").to_pylist()
+            edited = pc.greater(pc.list_value_length(batch.column("removed")), 0).to_pylist()
+            for index, name in enumerate(names):
+                if edited[index] or name in removed:
+                    stored[index] = hashlib.sha256(texts[index].as_py().encode()).hexdigest()
+            ids += names
+            shas += stored
+    return ids, shas, sizes
 
 
 def _row_hash(row: dict[str, Any], language: str | None, text_sha256: str | None) -> int:

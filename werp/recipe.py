@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from werp.dedup.limits import Limits
 from werp.dedup.stages import OldBoth
 from werp.errors import WerpError, nearest
 from werp.extract.extractors import AnyExtractor, Trafilatura
@@ -43,11 +44,6 @@ from werp.signals.own import Own
 from werp.signals.pii import Pii
 from werp.signals.refinedweb_lines import RefinedWebLines
 from werp.signals.url import Url
-
-AnyDedup = Annotated[Exact | MinHash | OldBoth, Field(discriminator="rule")]
-DEDUP: dict[str, type[BaseModel]] = {
-    str(kind.model_fields["rule"].default): kind for kind in get_args(get_args(AnyDedup)[0])
-}
 
 
 def rule_tag(value: Any) -> str | None:
@@ -69,8 +65,12 @@ AnyRule = Annotated[
     | Annotated[Own, Tag("module:function")],
     Discriminator(rule_tag),
 ]
+AnyDedup = Annotated[Exact | MinHash | OldBoth, Field(discriminator="rule")]
 RULES: dict[str, type[Rule]] = {
     get_args(member)[1].tag: get_args(member)[0] for member in get_args(get_args(AnyRule)[0])
+}
+DEDUP: dict[str, type[Rule]] = {
+    str(kind.model_fields["rule"].default): kind for kind in get_args(get_args(AnyDedup)[0])
 }
 PREFILTERS: dict[str, type[BaseModel]] = {
     str(kind.model_fields["rule"].default): kind for kind in get_args(get_args(AnyPrefilter)[0])
@@ -131,6 +131,7 @@ class Recipe(BaseModel):
     dedup: tuple[AnyDedup, ...] = Field(
         (), description="stages of deduplication across the whole run, each on what those before it left"
     )
+    dedup_limits: Limits = Limits()
     shards: ShardOptions = ShardOptions()
 
     @field_validator("rules", "dedup")
@@ -227,12 +228,13 @@ def _explain(error: ValidationError) -> list[str]:
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys a model has at a place of the recipe; union members appear there by their tag."""
-    tagged: dict[str, type[BaseModel]] = {**RULES, **PREFILTERS, **DEDUP}
+    tagged: dict[str, type[BaseModel]] = {**RULES, **DEDUP, **PREFILTERS}
     from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415
 
     tagged.update(EXTRACTORS)
     sections: dict[str, type[BaseModel]] = {
         "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "shards": ShardOptions,
+        "dedup_limits": Limits,
     }  # fmt: skip
     for part in reversed(location):
         if part in tagged:

@@ -98,6 +98,23 @@ DEDUP = pa.schema(
     metadata={"werp.table": "dedup", "werp.schema_version": SCHEMA_VERSION},
 )
 
+#: What a run's deduplication changes for documents of earlier runs: `kept` and what follows it is how each
+#: stands now, `was_kept` how it stood; `run` is the key of the run that holds it.
+RETRACTIONS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("warc_file", pa.string()),
+        ("id", pa.string()),
+        ("was_kept", pa.bool_()),
+        ("kept", pa.bool_()),
+        ("rule", pa.string()),
+        ("survivor_id", pa.string()),
+        ("similarity", pa.float64()),
+        ("removed", pa.list_(EDIT)),
+    ],
+    metadata={"werp.table": "retractions", "werp.schema_version": SCHEMA_VERSION},
+)
+
 SHARD = pa.schema(
     [
         ("id", pa.string()),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from werp.dedup.context import Source
+from werp.dedup.context import Context, Source
 from werp.dedup.planted import read_found
 from werp.dedup.run import Stage, deduplicate
 
@@ -32,5 +32,6 @@ def found(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Run the stages; returns the rows of all units, and each stage's figures."""
     targets = [folder / "dedup" / f"{unit}.parquet" for unit in range(len(sources))]
-    done = deduplicate(spark, sources, targets, [], stages, folder / "phases", folder / "tmp", slices)
+    context = Context(tuple(sources), (), (), folder / "phases", folder / "tmp", slices, max(1, slices))
+    done = deduplicate(spark, context, stages, targets)
     return read_found(targets), done["stages"]

@@ -136,6 +136,6 @@ def test_bloom_mode_is_the_loop_of_each_shard_but_for_its_error(
         got = [text for u in units for text in left[u * 500 : (u + 1) * 500]]
         differing += sum(a != b for a, b in zip(wanted, got, strict=True))
     assert differing <= 4
-    small = stage.model_copy(update={"bloom_mb": 1, "bloom_max_error": 1e-13})
+    small = stage.model_copy(update={"bloom_mb": 1, "bloom_max_error": 1e-30})
     with pytest.raises(WerpError, match=r"Raise old_both\.bloom_mb"):
         found(spark, sources, [small], tmp_path / "again")

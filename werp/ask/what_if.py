@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from werp.dedup.belt import ALARMS
 from werp.errors import WerpError
 from werp.finished import FinishedRun, Tables
 from werp.inputs import InputFile
@@ -103,7 +104,8 @@ def _plan(run: FinishedRun, recipe: Recipe, folder: Path) -> tuple[Plan, bool]:
                 _link(work / table / new_name, target)
             else:
                 again = True
-    return make_plan(recipe, files, folder, Options(limit=limit, start_from="documents")), again
+    options = Options(limit=limit, start_from="documents", accept=ALARMS)
+    return make_plan(recipe, files, folder, options), again
 
 
 def _link(link: Path, target: Path) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from werp.dedup.belt import CONVERGENCE, alarm
 from werp.dedup.context import Context, over_units
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
 from werp.dedup.grams import PROBES, judge, judge_with_filter, set_bits, window_hashes
@@ -53,9 +54,11 @@ def run_old_both(spark: SparkSession | None, context: Context, stage: OldBoth) -
         if not changed:
             break
     else:
-        raise WerpError(
-            f"old_both.v1 did not settle in {stage.max_rounds} rounds; nothing was committed. Raise"
-            " old_both.max_rounds and start again: the rounds done are kept"
+        alarm(
+            CONVERGENCE,
+            f"old_both.v1 did not settle in {stage.max_rounds} rounds: {changed} input files saw other"
+            " n-grams in the last one. Raise old_both.max_rounds and start again: the rounds done are kept",
+            context.accepted,
         )
 
     def write(unit: int) -> list[int]:
@@ -81,7 +84,7 @@ def line_windows(split: Split, n: int) -> tuple[Grams, Ints]:
 
 def _batches(context: Context, unit: int) -> Iterator[tuple[Texts, Split]]:
     for texts in candidate_texts(context, unit):
-        yield texts, TextBatch(texts.ids, texts.ids, texts.texts).split
+        yield texts, TextBatch(texts.ids, texts.ids, texts.texts, context.segmenter).split
 
 
 def _grams_of(context: Context, unit: int, stage: OldBoth) -> tuple[Grams, Ints]:

@@ -36,7 +36,7 @@ $(VENV)/.done: pyproject.toml .ci/constraints.txt .ci/java
 	@touch $@
 
 test: lint types  ## every check that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.done
 	$(BIN)/ruff check .

@@ -181,7 +181,7 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
         plan.run.clean_temporary()
         timings: dict[str, float] = {}
         metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
-        dedup, verdicts = settle(spark, plan, timings)
+        verdicts, dedup = settle(spark, plan, timings)
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
@@ -193,16 +193,15 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
 
 def settle(
     spark: SparkSession | None, plan: Plan, timings: dict[str, float]
-) -> tuple[dict[str, Any], list[Verdicts]]:
-    """From stored signals to the ledger: deduplication, then every record's verdict; no text is measured.
+) -> tuple[list[Verdicts], dict[str, Any]]:
+    """From stored signals to the ledger: deduplication, then every record's verdict, and dedup's figures.
 
-    Returns the figures of deduplication and each unit's verdicts. `werp what-if` replays a run by this
-    very function. Without a session all is done in this process.
+    `werp what-if` replays a run by this very function. Without a session all is done in this process.
     """
     dedup: dict[str, Any] = {}
     if plan.recipe.dedup:
         dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
-    return dedup, _timed(timings, "ledger", lambda: _ledgers(spark, plan))
+    return _timed(timings, "ledger", lambda: _ledgers(spark, plan)), dedup
 
 
 def _report(plan: Plan) -> None:

@@ -41,7 +41,7 @@ _RULES: dict[str, list[dict[str, Any]]] = {
 }
 
 #: The peer's half. It reads {"text"} lines, writes one {rule: [kept, reason, text]} line each.
-_PEER = '''
+_PEER = """
 import json, sys
 from datatrove.data import Document
 from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
@@ -72,7 +72,7 @@ for line in sys.stdin:
     out["pii"] = [True, None, PIIFormatter().format(row["text"])]
     out["url"] = verdict(url.filter(Document(text="", id="", metadata={"url": row["url"]})), None)
     print(json.dumps(out), flush=True)
-'''
+"""
 
 
 def documents(run: Path) -> Iterator[tuple[str, str]]:
@@ -82,7 +82,9 @@ def documents(run: Path) -> Iterator[tuple[str, str]]:
         yield from zip(table.column("url").to_pylist(), table.column("text").to_pylist(), strict=True)
 
 
-def ours(name: str, urls: list[str], texts: list[str], lists: list[str]) -> list[tuple[bool, str | None, str]]:
+def ours(
+    name: str, urls: list[str], texts: list[str], lists: list[str]
+) -> list[tuple[bool, str | None, str]]:
     """(kept, rule that drops, edited text) of each document under one entry of `_RULES`, or the URL rule."""
     fields = ("blocked_words", "soft_words", "blocked_substrings")
     content = _RULES.get(name, [{"rule": "url.v1", **dict(zip(fields, lists, strict=True))}])

@@ -3,10 +3,11 @@
     make peers
     python -m werp.throughput $WERP_DATA/warc-pages --peer .peers/datatrove/bin/python --model lid.176.ftz
 
-The first `--pages` pages of the archives are written once, and five times with the address and one word of each
-copy changed. Each pipeline runs on both, without deduplication; its rate is the slope, 4 x pages over the
-difference of the two CPU times (of all its processes), so that start-up counts for neither. Rows: datatrove; ours with the same extraction
-options and no prefilter (a); ours with the prefilters of recipe `fineweb` (b). Prints a JSON object.
+The first `--pages` pages of the archives are written once, and five times with the address and one word of
+each copy changed. Each pipeline runs on both, without deduplication; its rate is the slope, 4 x pages over the
+difference of the two CPU times (of all its processes), so that start-up counts for neither. Rows: datatrove;
+ours with the same extraction options and no prefilter (a); ours with the prefilters of recipe `fineweb` (b).
+Prints a JSON object.
 """
 
 from __future__ import annotations
@@ -84,9 +85,10 @@ def copies(originals: list[tuple[str, str, bytes]], times: int) -> Iterator[tupl
     for copy in range(times):
         for url, date, message in originals:
             if copy:
-                url += f"{'&' if '?' in url else '?'}copy={copy}"
-                message = message.replace(b"</p>", f" again{copy}</p>".encode(), 1)
-            yield url, date, message
+                address = f"{url}{'&' if '?' in url else '?'}copy={copy}"
+                yield address, date, message.replace(b"</p>", f" again{copy}</p>".encode(), 1)
+            else:
+                yield url, date, message
 
 
 def write_archive(path: Path, records: Iterator[tuple[str, str, bytes]]) -> None:
@@ -110,8 +112,8 @@ def write_archive(path: Path, records: Iterator[tuple[str, str, bytes]]) -> None
 
 
 def timed(command: list[str]) -> tuple[float, float]:
-    """CPU seconds and wall seconds of a command and all that it starts. Exits with its last words where it fails."""
-    # Whoever outlives its parent (Spark's Python workers do) comes to this process, is waited for and counted.
+    """CPU and wall seconds of a command and all that it starts. Exits with its last words where it fails."""
+    # Whoever outlives its parent, as Spark's Python workers do, comes to this process and is waited for.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
@@ -154,8 +156,8 @@ def main(arguments: list[str] | None = None) -> None:
                     command = [options.peer, "-c", _PEER, str(source), str(output), options.model]
                 else:
                     command = [
-                        sys.executable, "jobs/refine.py", "--recipe", "fineweb", "--input", str(source), "--output",
-                        str(output), "--workers", "1", "--set", "dedup=null",
+                        sys.executable, "jobs/refine.py", "--recipe", "fineweb", "--input", str(source),
+                        "--output", str(output), "--workers", "1", "--set", "dedup=null",
                     ]  # fmt: skip
                     command += ["--set", "prefilters=[]"] if row == "a" else []
                 cpu[times], wall[times] = timed(command)

@@ -2,9 +2,9 @@
 
 Half of trafilatura's time goes into expressions such as `.//*[self::div or self::p][re:test(@class, '...')]`:
 libxml2 calls back into Python's `re` up to three times for every element of a page, for each of a dozen
-expressions, and most of them match nothing. Here such an expression is parsed into one test for each attribute
-it names. The values of that attribute are read off the page at once, without an object for each element; an
-answer is kept for each value; elements are walked only where some value matches.
+expressions, and most of them match nothing. Here such an expression is parsed into one test for each
+attribute it names. The values of that attribute are read off the page at once, without an object for each
+element; an answer is kept for each value; elements are walked only where some value matches.
 
 `install` replaces the expressions in trafilatura's lists that have this form. Any other stays as it is, so a
 release with other expressions is slower, not wrong.

@@ -4,8 +4,8 @@
     python -m werp.signals.agree RUN_DIRECTORY --peer .peers/datatrove/bin/python
 
 Every document of a finished run is given, as extracted, to each of our rules and to datatrove's filter of the
-same name with the same thresholds; FineWeb's custom rules and masking are given the text that the C4 rules
-left, each side its own. Compared are the decisions and, for the two that edit, the texts. Prints a JSON object;
+same name with the same thresholds; FineWeb's custom rules are given the text that the C4 rules left, each side
+its own. Compared are the decisions and, for the rules that edit, the texts. Prints a JSON object;
 `--differences FILE` writes one line for each difference.
 """
 
@@ -62,7 +62,8 @@ def verdict(found, text):
 for line in sys.stdin:
     row = json.loads(line)
     out = {}
-    scores = dict((label, score) for score, label in model.f.predict(row["text"].replace("\\n", " ") + "\\n", -1, 0.0, "strict"))
+    line = row["text"].replace("\\n", " ") + "\\n"
+    scores = dict((label, score) for score, label in model.f.predict(line, -1, 0.0, "strict"))
     out["language"] = [scores.get("__label__en", 0) > 0.65, None, None]
     for name, filter_ in filters.items():
         document = Document(text=row["text"], id="")

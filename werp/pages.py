@@ -87,23 +87,25 @@ def row_of(item: Record | Damage, warc_file: str, crawl: str | None, options: Re
     if isinstance(item, Damage):
         return row.settle(FAILED, "read", item.rule, item.cause)
     row.columns.update(url=item.url, record_type=item.record_type, date=item.date)
+    if item.damage is not None and item.damage.rule == "truncated":
+        return row.settle(FAILED, "read", "truncated", item.damage.cause)
     if item.damage is not None:
-        if item.damage.rule == "truncated":
-            return row.settle(FAILED, "read", "truncated", item.damage.cause)
         row.casualties.append(f"read: {item.damage.rule}: {item.damage.cause}")
-    content_type = item.headers.get("content-type", "")
-    is_wet = item.record_type == "conversion" and content_type.startswith("text/plain")
-    if item.record_type not in _PAGE_RECORDS and not is_wet:
+    wet = item.record_type == "conversion" and item.headers.get("content-type", "").startswith("text/plain")
+    if item.record_type not in _PAGE_RECORDS and not wet:
         return row.settle(DROPPED, "read", "record_type", item.record_type)
     if item.block is None:
-        return row.settle(
-            FAILED, "read", "too_large", str(item.block_length), f"read.max_record_mb={options.max_record_mb}"
-        )
+        cap = f"read.max_record_mb={options.max_record_mb}"
+        return row.settle(FAILED, "read", "too_large", str(item.block_length), cap)
+    return _content(row, item, item.block, options)
+
+
+def _content(row: Row, item: Record, block: bytes, options: ReadOptions) -> Row:
+    if item.record_type == "conversion":
+        return _wet_text(row, block, options)
     if item.record_type == "response" and not _is_plain(item):
-        return _http_page(row, item.block, options)
-    # WET is UTF-8 by definition; what is not becomes replacement characters, as in the archive itself.
-    text = item.block.decode("utf-8", "replace") if is_wet else None
-    return _page(row, item.block, content_type, options) if text is None else _text(row, text, options)
+        return _http_page(row, block, options)
+    return _page(row, block, item.headers.get("content-type", ""), options)
 
 
 def row_of_given(item: Given | Damage, name: str, crawl: str | None, options: ReadOptions) -> Row:
@@ -116,6 +118,12 @@ def row_of_given(item: Given | Damage, name: str, crawl: str | None, options: Re
         return row.settle(FAILED, "read", item.rule, item.cause)
     row.columns.update(url=item.url, date=item.date, crawl=item.crawl or crawl)
     return _text(row, item.text, options)
+
+
+def _wet_text(row: Row, block: bytes, options: ReadOptions) -> Row:
+    row.columns["mime"] = "text/plain"
+    # WET is UTF-8 by definition; what is not becomes replacement characters, as in the archive itself.
+    return _text(row, block.decode("utf-8", "replace"), options)
 
 
 def _text(row: Row, text: str, options: ReadOptions) -> Row:

@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +34,7 @@ from werp.progress import Heartbeat, say, shown
 from werp.read.rows import check_columns
 from werp.recipe import Recipe
 from werp.rundir import REPORT, RunDirectory, write_atomically
+from werp.spread import spread
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
@@ -44,11 +45,7 @@ from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_T = TypeVar("_T")
 _R = TypeVar("_R")
-#: Documents whose copies are sought in one process: all messages of a round of deduplication are held at
-#: once, some hundred bytes a document and band.
-_LOCAL_DOCUMENTS = 2_000_000
 
 
 @dataclass
@@ -160,7 +157,7 @@ def _find_stored(plan: Plan) -> None:
 def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     """Do what the plan leaves to do and commit the run; returns the manifest.
 
-    Without a session it is done in this process, where `needs_session` says that it can be.
+    Without a session all of it is done in this process.
 
     Raises `WerpError` when the ledger does not balance; Spark's own error when a task fails
     four times. Nothing is committed then, and the next start goes on from there.
@@ -214,29 +211,11 @@ def _report(plan: Plan) -> None:
     write_report(plan.run.output)
 
 
-def needs_session(recipe: Recipe, documents: int) -> bool:
-    """Whether `settle` needs Spark: for the deduplication of more documents than fit."""
-    return bool(recipe.dedup) and documents > _LOCAL_DOCUMENTS
-
-
 def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
     started = time.perf_counter()
     result = work()
     timings[name] = time.perf_counter() - started
     return result
-
-
-def _spread(
-    spark: SparkSession | None, items: Sequence[_T], slices: int, work: Callable[[_T], _R]
-) -> list[_R]:
-    """`work` on each item in Spark tasks, or here when there is no session; results in the items' order."""
-    if not items:
-        return []
-    if spark is None:
-        return [work(item) for item in items]
-    data = spark.sparkContext.parallelize(list(enumerate(items)), max(1, min(slices, len(items))))
-    done = data.map(lambda pair: (pair[0], work(pair[1]))).collect()
-    return [result for _, result in sorted(done, key=lambda pair: pair[0])]
 
 
 def _slices(plan: Plan) -> int:
@@ -270,7 +249,7 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
     # The longest files first, so that none of them starts when the others are done.
     order = sorted(plan.units, key=lambda unit: (-unit.file.size, unit.index))
     with shown(progress, plan.bytes, "extracting"):
-        done = _spread(spark, order, _slices(plan), prepare)
+        done = spread(spark, order, _slices(plan), prepare)
     by_index = {unit.index: result for unit, result in zip(order, done, strict=True)}
     return [by_index[unit.index] for unit in plan.units]
 
@@ -305,7 +284,7 @@ def _dedup(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
         target = retractions / f"{number:05d}.parquet"
         return write_retractions(sources[number], runs, targets[number], target, temporary)
 
-    figures["retractions"] = sum(_spread(spark, earlier, slices, retract))
+    figures["retractions"] = sum(spread(spark, earlier, slices, retract))
     figures["retraction_files"] = [f"{number:05d}.parquet" for number in earlier]
     return figures
 
@@ -323,7 +302,7 @@ def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
             ledger, recipe, work / "tmp",
         )  # fmt: skip
 
-    return _spread(spark, plan.units, _slices(plan), settle)
+    return spread(spark, plan.units, _slices(plan), settle)
 
 
 def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
@@ -343,7 +322,7 @@ def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) ->
         ]  # fmt: skip
         return write_group(number, sources, staged("shards"), options, work / "tmp")
 
-    names = _spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
+    names = spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
     return [name for group in names for name in group]
 
 

@@ -131,7 +131,7 @@ def test_nothing_changes_without_a_change(finished: Path) -> None:
 def test_duplicates_found_here_are_those_that_spark_finds(finished: Path) -> None:
     changes = ["exact.survivor=best", "gopher_quality.min_words=20"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("werp.ask.what_if.needs_session", lambda *_: True)
+        patch.setattr("werp.ask.what_if._DEDUPLICATED_HERE", 0)
         spark = session(1)
         try:
             with replayed(open_run(finished), changes, lambda: spark) as answer:

@@ -15,20 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from werp.dedup.belt import ALARMS
 from werp.errors import WerpError
 from werp.finished import FinishedRun, Tables
 from werp.inputs import InputFile
 from werp.progress import say
 from werp.recipe import Recipe, overridden
-from werp.refine import Options, Plan, make_plan, needs_session, prepare, settle
+from werp.refine import Options, Plan, make_plan, prepare, settle
 from werp.rundir import RunDirectory
 from werp.stages.unit import Unit, units_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-#: So many documents are measured again in one process; more are worth the start of a Spark session.
-_MEASURED_HERE = 20_000
+#: So many documents are measured, or deduplicated, again in this process; more are worth a Spark session.
+_MEASURED_HERE, _DEDUPLICATED_HERE = 20_000, 200_000
 #: Sections of the recipe that say what is read and extracted.
 _EXTRACTION = ("read", "extract", "prefilters")
 
@@ -67,7 +68,7 @@ def replayed(
         if again:
             say(f"this changes what is measured or edited: {documents:,} stored documents are measured again")
         spark = None
-        if needs_session(recipe, documents) or (again and documents > _MEASURED_HERE):
+        if (recipe.dedup and documents > _DEDUPLICATED_HERE) or (again and documents > _MEASURED_HERE):
             say("starting a Spark session")
             spark = session()
         prepare(spark, plan)
@@ -109,7 +110,8 @@ def _plan(run: FinishedRun, recipe: Recipe, folder: Path) -> tuple[Plan, bool]:
                 _link(work / table / new_name, target)
             else:
                 again = True
-    return make_plan(recipe, files, folder, Options(limit=limit, start_from="documents")), again
+    options = Options(limit=limit, start_from="documents", accept=ALARMS)
+    return make_plan(recipe, files, folder, options), again
 
 
 def _link(link: Path, target: Path) -> None:

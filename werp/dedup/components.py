@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from werp.dedup.belt import CONVERGENCE, alarm
-from werp.dedup.context import Context, Nodes, spread
+from werp.dedup.context import Context, Nodes, over_units
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
 from werp.signals.words import native
 
@@ -80,7 +80,7 @@ def _first(spark: SparkSession | None, context: Context, edges: str) -> int:
         context.store("round-00", unit, *contract(a, b))
         return len(a)
 
-    return sum(spread(spark, context, work))
+    return sum(over_units(spark, context, work))
 
 
 def _round(spark: SparkSession | None, context: Context, before: str, now: str) -> int:

@@ -112,7 +112,7 @@ def exchange(
     tasks = spark.sparkContext.parallelize(ordered, slices).mapPartitions(sent)
     replies = tasks.partitionBy(shards, _itself).mapPartitions(answered)
     done = replies.partitionBy(slices, _itself).mapPartitionsWithIndex(received).collect()
-    return [result for _, result in sorted(done, key=lambda pair: pair[0])]
+    return [result for _, result in sorted(done, key=_first)]
 
 
 def _exchange_here(
@@ -128,6 +128,10 @@ def _exchange_here(
 
 def _itself(key: int) -> int:
     return key
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
 
 
 def _grouped(

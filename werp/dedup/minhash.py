@@ -22,9 +22,9 @@ from werp.dedup.context import (
     Nodes,
     ids_of,
     nodes_of,
+    over_units,
     preferences,
     rows_of_nodes,
-    spread,
     units_of_nodes,
 )  # fmt: skip
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
@@ -149,7 +149,7 @@ def _keys(spark: SparkSession | None, context: Context, stage: MinHash, labels: 
         context.store("keys", unit, rows, roots[own], np.zeros(len(rows), np.uint64), preference)
         return len(rows)
 
-    return sum(spread(spark, context, work))
+    return sum(over_units(spark, context, work))
 
 
 def _rows(spark: SparkSession | None, context: Context, stage: MinHash) -> list[list[int]]:

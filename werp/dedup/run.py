@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from werp.dedup.belt import worst_clusters
-from werp.dedup.context import Context, ids_of, rows_of_nodes, spread, units_of_nodes
+from werp.dedup.context import Context, ids_of, over_units, rows_of_nodes, units_of_nodes
 from werp.dedup.exact import run_exact
 from werp.dedup.minhash import run_minhash
 from werp.dedup.old_both import run_old_both
@@ -62,7 +62,7 @@ def deduplicate(
             pq.write_table(merged, partial, compression="zstd")
         return [int(context.candidates(unit).sum()), int(np.sum(merged.column("dropped").to_numpy()))]
 
-    counts = context.phase("merged", lambda: spread(spark, context, merge))
+    counts = context.phase("merged", lambda: over_units(spark, context, merge))
     worst = context.phase("worst", lambda: worst_clusters(spark, context, figures, targets))
     return {"stages": figures, "sources": _by_source(context, counts), "worst": worst}
 

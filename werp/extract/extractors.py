@@ -58,8 +58,13 @@ class Trafilatura(Extractor):
     deduplicate: bool = Field(False, description="drop segments repeated within the page")
 
     def warm_up(self) -> None:
-        """Import trafilatura (about a second)."""
-        import trafilatura  # noqa: F401, PLC0415
+        """Import trafilatura (about a second), and have it answer its XPath expressions quickly."""
+        from trafilatura import utils, xpaths  # noqa: PLC0415
+
+        from werp.extract.xpaths import install, plain_elements  # noqa: PLC0415
+
+        install(xpaths)
+        plain_elements(utils.HTML_PARSER)
 
     def extract(self, html: str, url: str | None) -> str:
         """See `Extractor.extract`."""
@@ -113,6 +118,7 @@ class JusText(Extractor):
     def extract(self, html: str, url: str | None) -> str:
         """See `Extractor.extract`."""
         from justext import core, paragraph  # noqa: F401, PLC0415
+
         # lxml refuses text that carries an XML encoding declaration; the text is decoded already.
         dom = core.preprocessor(core.html_to_dom(_XML_DECLARATION.sub("", html, count=1)))
         paragraphs = core.ParagraphMaker.make_paragraphs(dom)

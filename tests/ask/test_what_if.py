@@ -75,7 +75,7 @@ rules:
   - {rule: language.v1, languages: [en], min_score: 0.65}
   - {rule: c4.v1, terminal_punctuation: false, min_words_per_line: 3}
   - {rule: gopher_quality.v1}
-dedup: [{rule: exact.v1}]
+dedup: [{rule: exact.v1}, {rule: minhash.v1}, {rule: old_both.v1}]
 """
 
 

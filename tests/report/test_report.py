@@ -209,9 +209,7 @@ def test_the_command_writes_it_anew_and_says_what_is_wrong(finished: Path, tmp_p
     target.unlink()
     assert str(target) in CliRunner().invoke(app, ["report", "--run", str(finished)]).output
     assert target.read_bytes() == before
-    assert sorted(path.name for path in finished.iterdir()) == [
-        "documents", "ledger", "records", "report.html", "run.json", "shards", "signals",
-    ]  # fmt: skip
+    assert not [path.name for path in finished.iterdir() if path.name.startswith("_")]
     with pytest.raises(WerpError, match="no finished run"):
         write_report(tmp_path)
     (tmp_path / "run.json").write_text("{}")

@@ -32,13 +32,15 @@ def style() -> AbstractContextManager[None]:
     return rc_context({**_STYLE, "svg.hashsalt": ""})
 
 
-def _svg(draw: Callable[[Axes], None], width: float, height: float, name: str, says: str) -> Markup:
+def _svg(
+    draw: Callable[[Axes], None], width: float, height: float, name: str, says: str, ticks: bool = False
+) -> Markup:
     """Draw into a figure of inches and give its SVG element; `name` keeps the ids of two pictures apart."""
     rcParams["svg.hashsalt"] = name
     figure = Figure(figsize=(width, height))
     figure.patch.set_alpha(0)
     # Fixed margins: matplotlib's own layouts draw everything twice, which was half of a small run's report.
-    across, up = _LEFT / width, _BELOW / height
+    across, up = (_LEFT / width, _BELOW / height) if ticks else (0.0, 0.0)
     draw(figure.add_axes((across, up, 1 - across - 0.06 / width, 1 - up - 0.05 / height)))
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
@@ -93,7 +95,7 @@ def histogram(data: Histogram) -> Markup:
 
     dropped = int(data.counts[1].sum())
     says = f"{data.check.signal}, threshold {data.threshold:g}: {dropped} documents dropped by it"
-    return _svg(draw, 3.3, 1.55, data.rule, says)
+    return _svg(draw, 3.3, 1.55, data.rule, says, ticks=True)
 
 
 def _line(data: Histogram) -> float:

@@ -102,7 +102,8 @@ def _edges(
     """Bin edges over what most documents have, and the threshold; the highest 2 % end in the last bin."""
     known = seen[np.isfinite(seen)]
     low, high = (np.quantile(known, [0.005, 0.98]) if len(known) else (threshold, threshold)).__iter__()
-    low, high = min(low, threshold), max(high, threshold)
+    # Both sides of the threshold have a bin at least.
+    low, high = min(low, threshold - is_count), max(high, threshold + is_count)
     if is_count and high >= _LONG:
         return np.geomspace(max(low, 1), max(high * 1.05, 2), BINS + 1), True
     if is_count:

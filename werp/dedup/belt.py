@@ -46,7 +46,7 @@ def alarm(name: str, text: str, accepted: Collection[str]) -> None:
 
 
 def check(figures: dict[str, Any], limits: Limits, accepted: Collection[str]) -> None:
-    """Hold the figures of a deduplication against the limits; raises `SeatBeltError` where one is exceeded."""
+    """Hold the figures of a deduplication against the limits; raises `SeatBeltError` if one is exceeded."""
     for source, (documents, removed) in sorted(figures["sources"].items()):
         if documents >= limits.min_documents and removed > limits.max_source_loss * documents:
             alarm(

@@ -188,13 +188,17 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         raise WerpError(f"{where}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise WerpError(f"{where}: a recipe is a mapping of keys, found {type(content).__name__}")
-    recipe = _validate(content, where)
-    if overrides:
-        content = recipe.model_dump(mode="json")
-        for override in overrides:
-            _override(content, override)
-        recipe = _validate(content, where)
-    return recipe
+    return overridden(_validate(content, where), overrides, where)
+
+
+def overridden(recipe: Recipe, overrides: Sequence[str], where: str) -> Recipe:
+    """A recipe with `key=value` overrides applied; raises `WerpError` as `load_recipe` does."""
+    if not overrides:
+        return recipe
+    content = recipe.model_dump(mode="json")
+    for override in overrides:
+        _override(content, override)
+    return _validate(content, where)
 
 
 def _validate(content: dict[str, Any], where: str) -> Recipe:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from werp.dedup.context import Context, spread
+from werp.dedup.context import Context, over_units
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
 from werp.dedup.grams import window_hashes
 from werp.dedup.old_both import inside
@@ -42,11 +42,13 @@ Bools = npt.NDArray[np.bool_]
 _OTHER = np.uint64(0xD1B54A32D192ED03)
 
 
-def run_substring(spark: SparkSession, context: Context, stage: Substring) -> dict[str, Any]:
+def run_substring(spark: SparkSession | None, context: Context, stage: Substring) -> dict[str, Any]:
     """Cut repeated passages across all sources; returns the stage's figures."""
     context.phase("anchors", lambda: _anchors(spark, context, stage))
     windows = context.phase("windows", lambda: _windows(spark, context, stage))
-    counts = context.phase("rows", lambda: spread(spark, context, lambda unit: _write(context, unit, stage)))
+    counts = context.phase(
+        "rows", lambda: over_units(spark, context, lambda unit: _write(context, unit, stage))
+    )
     return {
         "removed": sum(gone for gone, _ in counts),
         "removed_spans": sum(cut for _, cut in counts),
@@ -104,7 +106,7 @@ def _grams(split: Split, size: int, words: Hashes | None = None) -> tuple[Hashes
     return found
 
 
-def _anchors(spark: SparkSession, context: Context, stage: Substring) -> list[int]:
+def _anchors(spark: SparkSession | None, context: Context, stage: Substring) -> list[int]:
     """Store each unit's anchors that occur more than once, sorted."""
     size = _gram_size(stage)
     span = stage.min_tokens - size + 1
@@ -152,7 +154,7 @@ def _held(
         yield texts, split, held, window_firsts, full[held], other[held]
 
 
-def _windows(spark: SparkSession, context: Context, stage: Substring) -> list[int]:
+def _windows(spark: SparkSession | None, context: Context, stage: Substring) -> list[int]:
     """Store, for each of a unit's windows that may be a copy, whether it is one."""
 
     def own(unit: int) -> tuple[Hashes, Hashes, npt.NDArray[np.int64], int]:

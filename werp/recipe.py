@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from werp.dedup.limits import Limits
-from werp.dedup.stages import OldBoth
+from werp.dedup.stages import OldBoth, Substring
 from werp.errors import WerpError, nearest
 from werp.extract.extractors import AnyExtractor, Trafilatura
 from werp.extract.guard import Caps
@@ -65,7 +65,7 @@ AnyRule = Annotated[
     | Annotated[Own, Tag("module:function")],
     Discriminator(rule_tag),
 ]
-AnyDedup = Annotated[Exact | MinHash | OldBoth, Field(discriminator="rule")]
+AnyDedup = Annotated[Exact | MinHash | OldBoth | Substring, Field(discriminator="rule")]
 RULES: dict[str, type[Rule]] = {
     get_args(member)[1].tag: get_args(member)[0] for member in get_args(get_args(AnyRule)[0])
 }

@@ -18,6 +18,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from werp.dedup.belt import SeatBeltError
 from werp.errors import WerpError
 from werp.inputs import list_inputs
 from werp.progress import say
@@ -61,6 +62,16 @@ def main(
     start_from: Annotated[
         str | None, typer.Option("--from", help="documents or signals: redo what follows, in a finished run")
     ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="a finished run of the same recipe: deduplicate against its documents, may be repeated"
+        ),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="go on after an alarm of deduplication: source-loss, cluster-size or convergence"),
+    ] = None,
     force: Annotated[bool, typer.Option(help="do all of it again, replacing a finished run")] = False,
     dry_run: Annotated[bool, typer.Option(help="say what would be done, and stop")] = False,
 ) -> None:
@@ -74,6 +85,7 @@ def main(
     files = list_inputs([*inputs, *(more or [])])
     options = Options(
         limit=limit, partitions=partitions, force=force, documents=tuple(documents or ()),
+        earlier=tuple(earlier or ()), accept=tuple(accept or ()),
         start_from=cast(Literal["documents", "signals"] | None, start_from),
     )  # fmt: skip
     plan = make_plan(chosen, files, output, options)
@@ -147,6 +159,9 @@ if __name__ == "__main__":
     app.command()(main)
     try:
         app()
+    except SeatBeltError as error:
+        print(f"refine: {error}", file=sys.stderr)
+        sys.exit(3)
     except WerpError as error:
         print(f"refine: {error}", file=sys.stderr)
         sys.exit(2)

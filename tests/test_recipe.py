@@ -50,6 +50,8 @@ def test_wrong_overrides_name_the_right_key(override: str, words: str) -> None:
         ("name: x\nextract: {extractors: [trafilatur]}", "did you mean trafilatura"),
         ("name: x\nrules: [{rule: length.v1}, {rule: length.v1}]", "listed twice"),
         ("name: x\ndedup: [{rule: exact.v1}, {rule: exact.v1}]", "listed twice"),
+        ("name: x\ndedup: [{rule: exact.v1, survivr: first}]", "did you mean survivor"),
+        ("name: x\ndedup: [{rule: minhash.v2}]", r"did you mean minhash\.v1"),
         ("name: [", "not valid YAML"),
         ("- a", "mapping"),
     ],

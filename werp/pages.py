@@ -36,10 +36,14 @@ class ReadOptions(BaseModel):
 
 @dataclass
 class Row:
-    """One row of the records table on its way; `html` is set while extraction is due."""
+    """One row of the records table on its way; `html` is set while extraction is due.
+
+    is_page: it is an HTML page, whether or not a prefilter skips it.
+    """
 
     columns: dict[str, Any]
     html: bytes | None = None
+    is_page: bool = False
     content_type: str | None = None
     text: str | None = None
     extractor: str = ""

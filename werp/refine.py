@@ -22,9 +22,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pyarrow.parquet as pq
 
 from werp import __version__
-from werp.dedup.context import Source
+from werp.dedup.belt import ALARMS
+from werp.dedup.belt import check as check_limits
+from werp.dedup.context import Context, Source
+from werp.dedup.earlier import EarlierRun, merged_sources, write_retractions
 from werp.dedup.run import deduplicate
-from werp.errors import WerpError
+from werp.errors import WerpError, nearest
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.progress import Heartbeat, say, shown
@@ -33,7 +36,7 @@ from werp.rundir import RunDirectory, write_atomically
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
-from werp.stages.unit import Unit, stored, units_of
+from werp.stages.unit import Unit, same_extraction, stored, units_of
 from werp.stages.verdicts import Verdicts, read_verdicts, write_ledger
 from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
 
@@ -54,6 +57,8 @@ class Options:
     start_from: `documents` or `signals` of the finished run in the output directory are used
         whatever package sources made them.
     documents: other run directories whose documents may be used where their keys match.
+    earlier: finished runs whose documents take part in deduplication.
+    accept: names of alarms of the seat-belt to go on after (`werp.dedup.belt.ALARMS`).
     """
 
     limit: int | None = None
@@ -61,6 +66,8 @@ class Options:
     force: bool = False
     start_from: Literal["documents", "signals"] | None = None
     documents: tuple[Path, ...] = ()
+    earlier: tuple[Path, ...] = ()
+    accept: tuple[str, ...] = ()
 
 
 @dataclass
@@ -71,6 +78,7 @@ class Plan:
     units: list[Unit]
     run: RunDirectory
     options: Options
+    earlier: list[EarlierRun] = field(default_factory=list)
     found_documents: dict[int, tuple[Path, Path]] = field(default_factory=dict)
     found_signals: dict[int, Path] = field(default_factory=dict)
 
@@ -86,9 +94,14 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
     Raises `WerpError` where the output directory is in the way, or `start_from` finds nothing.
     """
     units = units_of(files, recipe, options.limit)
+    for name in options.accept:
+        if name not in ALARMS:
+            raise WerpError(f"--accept {name}: no such alarm{nearest(name, ALARMS)}")
+    earlier = [EarlierRun(folder, recipe) for folder in options.earlier]
     run_key = hash_of(
         [[unit.documents, unit.signals] for unit in units]
         + [recipe.model_dump(mode="json"), options.limit, source_hash(), SCHEMA_VERSION]
+        + [run.key for run in earlier]
     )
     run = RunDirectory(output, run_key)
     if output.exists() and not output.is_dir():
@@ -102,7 +115,7 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
             f"--output {output}: holds a finished run of recipe {manifest.get('recipe', {}).get('name')} over"
             " other inputs, settings or package sources; choose another --output, or --force to replace it"
         )
-    plan = Plan(recipe, units, run, options)
+    plan = Plan(recipe, units, run, options, earlier)
     if not (options.force and options.start_from is None):
         _find_stored(plan)
     return plan
@@ -113,9 +126,12 @@ def _find_stored(plan: Plan) -> None:
     folders = [own, *plan.options.documents]
     for unit in plan.units:
         any_sources = start_from is not None
-        records = stored(unit.documents, [folder / "records" for folder in folders], any_sources=any_sources)
-        documents = stored(
-            unit.documents, [folder / "documents" for folder in folders], any_sources=any_sources
+        records, documents = (
+            stored(unit.documents, [folder / table for folder in folders], any_sources=any_sources)
+            or same_extraction(
+                unit.documents, [folder / table for folder in folders], any_sources=any_sources
+            )
+            for table in ("records", "documents")
         )
         if records and documents:
             plan.found_documents[unit.index] = (records, documents)
@@ -157,13 +173,14 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
         plan.run.clean_temporary()
         timings: dict[str, float] = {}
         metas = _timed(timings, "documents_and_signals", lambda: _documents_and_signals(spark, plan))
+        dedup: dict[str, Any] = {}
         if plan.recipe.dedup:
-            _timed(timings, "dedup", lambda: _dedup(spark, plan))
+            dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
         verdicts = _timed(timings, "ledger", lambda: _ledgers(spark, plan))
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
-        manifest = _manifest(plan, metas, verdicts, shards, timings)
+        manifest = _manifest(plan, metas, verdicts, shards, dedup, timings)
         plan.run.commit(manifest, manifest["files"])
     return manifest
 
@@ -197,7 +214,7 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
     def prepare(unit: Unit) -> tuple[Meta, float]:
         heartbeat = Heartbeat(progress, str(unit.index), unit.file.size)
         found = documents_found.get(unit.index)
-        meta = ensure_documents(unit, recipe.read, recipe.extract, limit, work, heartbeat, found)
+        meta = ensure_documents(unit, recipe, limit, work, heartbeat, found)
         heartbeat.done(meta.records, meta.pages)
         signals, seconds = work / "signals" / unit.signals, 0.0
         if not signals.is_file():
@@ -206,7 +223,9 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
                 signals.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(signals, stored_signals.read_bytes(), work / "tmp")
             else:
-                seconds = write_signals(work / "documents" / unit.documents, signals, rules, work / "tmp")
+                seconds = write_signals(
+                    work / "documents" / unit.documents, signals, rules, recipe.segmenter, work / "tmp"
+                )
         return meta, seconds
 
     # The longest files first, so that none of them starts when the others are done.
@@ -218,23 +237,38 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
 
 
 def _dedup(spark: SparkSession, plan: Plan) -> dict[str, Any]:
-    staged = plan.run.staged
-    return deduplicate(
-        spark,
-        [
-            Source(
-                unit.file.name, staged("records") / unit.documents, staged("documents") / unit.documents,
-                staged("signals") / unit.signals,
-            )
-            for unit in plan.units
-        ],
-        [staged("dedup") / unit.documents for unit in plan.units],
-        plan.recipe.rules,
-        plan.recipe.dedup,
-        plan.run.run_work / "dedup-phases",
-        plan.run.work / "tmp",
-        _slices(plan),
+    """Run the recipe's stages over this run's files and those of earlier runs; returns their figures."""
+    staged, temporary = plan.run.staged, plan.run.work / "tmp"
+    own = [
+        Source(
+            unit.file.name, staged("records") / unit.documents, staged("documents") / unit.documents,
+            staged("signals") / unit.signals,
+        )
+        for unit in plan.units
+    ]  # fmt: skip
+    sources = merged_sources(own, plan.earlier)
+    final = {unit.file.name: staged("dedup") / unit.documents for unit in plan.units}
+    folder = plan.run.run_work / "dedup-phases"
+    targets = [
+        final.get(source.name, folder / "earlier" / f"{n}.parquet") for n, source in enumerate(sources)
+    ]
+    slices = plan.options.partitions or min(len(sources), 20_000)
+    context = Context(
+        tuple(sources), plan.recipe.rules, (), folder, temporary, slices, max(slices, len(sources) // 4),
+        plan.recipe.segmenter, frozenset(plan.options.accept),
     )  # fmt: skip
+    figures = deduplicate(spark, context, plan.recipe.dedup, targets)
+    check_limits(figures, plan.recipe.dedup_limits, plan.options.accept)
+    earlier, runs = [n for n, source in enumerate(sources) if source.earlier], plan.earlier
+    retractions = plan.run.staged("retractions")
+
+    def retract(number: int) -> int:
+        target = retractions / f"{number:05d}.parquet"
+        return write_retractions(sources[number], runs, targets[number], target, temporary)
+
+    figures["retractions"] = sum(_spread(spark, earlier, slices, retract))
+    figures["retraction_files"] = [f"{number:05d}.parquet" for number in earlier]
+    return figures
 
 
 def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
@@ -290,6 +324,7 @@ def _manifest(
     metas: list[tuple[Meta, float]],
     verdicts: list[Verdicts],
     shards: list[str],
+    dedup: dict[str, Any],
     timings: dict[str, float],
 ) -> dict[str, Any]:
     outcomes: Counter[tuple[str, str, str]] = Counter()
@@ -334,6 +369,8 @@ def _manifest(
         "documents": rows["documents"],
         "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
         "casualties": dict(sorted(casualties.items())),
+        "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
+        "earlier": [run.key for run in plan.earlier],
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "task_seconds": {name: round(seconds, 3) for name, seconds in per_task.items()},
         "pages_per_second": round(pages / max(timings["total"], 1e-9), 3),
@@ -359,6 +396,7 @@ def _manifest(
             "signals": [unit.signals for unit in plan.units],
             "dedup": [unit.documents for unit in plan.units] if plan.recipe.dedup else [],
             "ledger": [unit.documents for unit in plan.units],
+            "retractions": dedup.get("retraction_files", []),
             "shards": shards,
         },
     }

@@ -1,7 +1,7 @@
 """The run directory: where things lie, how a file appears whole, how a run is committed.
 
     OUTPUT/run.json            the manifest; a directory without it is not a finished run
-    OUTPUT/{records,documents,signals,dedup,ledger,shards}/
+    OUTPUT/{records,documents,signals,dedup,ledger,shards}/   and retractions/, with --earlier
     OUTPUT/_work/              staged results of an unfinished run; gone after the commit
 
 Every file is written under a temporary name in `_work/tmp` and renamed, never committed
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from werp.errors import WerpError
 
-TABLES = ("records", "documents", "signals", "dedup", "ledger", "shards")
+TABLES = ("records", "documents", "signals", "dedup", "ledger", "retractions", "shards")
 
 
 class RunDirectory:

@@ -76,7 +76,7 @@ LEDGER = pa.schema(
 
 #: What deduplication found: a row for each document and stage of the recipe that says something of it.
 #: Members of a cluster have a row whether they stay or not, as has a document with removed passages.
-#: `rule` is the stage's, and its key where it has several; `cluster_id` the id of the cluster's first document
+#: `rule` is the stage's, and its key where it has several; `cluster_id` the id of the cluster's first member
 #: by (input name, offset); `similarity` to the survivor, or the share seen before; `repeat_weight` how often
 #: FineWeb2 would repeat the survivor, 0 for others; `removed` edits of `documents.text`, to be listed after
 #: `documents.removed`.
@@ -94,6 +94,23 @@ DEDUP = pa.schema(
         ("removed", pa.list_(EDIT)),
     ],
     metadata={"werp.table": "dedup", "werp.schema_version": SCHEMA_VERSION},
+)
+
+#: What a run's deduplication changes for documents of earlier runs: `kept` and what follows it is how each
+#: stands now, `was_kept` how it stood; `run` is the key of the run that holds it.
+RETRACTIONS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("warc_file", pa.string()),
+        ("id", pa.string()),
+        ("was_kept", pa.bool_()),
+        ("kept", pa.bool_()),
+        ("rule", pa.string()),
+        ("survivor_id", pa.string()),
+        ("similarity", pa.float64()),
+        ("removed", pa.list_(EDIT)),
+    ],
+    metadata={"werp.table": "retractions", "werp.schema_version": SCHEMA_VERSION},
 )
 
 SHARD = pa.schema(

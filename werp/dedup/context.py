@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,8 @@ class Context:
     rules: what a document has to pass before deduplication looks at it.
     before: folders of what the earlier stages found, a DEDUP table `<unit>.parquet` for each unit.
     folder: where this stage stores its phases; temporary: for files half-written.
-    slices: tasks over units; shards: parts of the key space.
+    slices: tasks over units; shards: parts of the key space. segmenter: the recipe's.
+    accepted: alarms of the seat-belt that a person has accepted.
     """
 
     sources: tuple[Source, ...]
@@ -63,6 +64,8 @@ class Context:
     temporary: Path
     slices: int
     shards: int
+    segmenter: str | None = None
+    accepted: frozenset[str] = frozenset()
 
     @property
     def units(self) -> range:
@@ -72,7 +75,11 @@ class Context:
     def candidates(self, unit: int) -> Bools:
         """Which documents of a unit pass the rules and were left by the stages before: one flag a row."""
         source = self.sources[unit]
-        wanted = {check.signal for rule in self.rules for check in rule.checks()} | {"id"}
+        wanted = {"id"}
+        for rule in self.rules:
+            tuned = [rule.for_language(label) for label in rule.languages_tuned]
+            wanted |= {check.signal for own in (rule, *tuned) for check in own.checks()}
+            wanted |= {"language.label"} if tuned else set()
         measured = pq.read_table(source.signals, columns=sorted(wanted))
         flags = np.asarray(pc.is_null(decide(measured, self.rules).column("stage")), dtype=bool)
         for folder in self.before:
@@ -99,10 +106,6 @@ class Context:
         write_atomically(done, json.dumps(result).encode(), self.temporary)
         return result
 
-    def within(self, name: str) -> Context:
-        """The same for a part of this stage that stores under a name of its own."""
-        return replace(self, folder=self.folder / name)
-
 
 def nodes_of(unit: int, rows: npt.NDArray[Any]) -> Nodes:
     """Nodes of rows of a unit."""
@@ -127,10 +130,10 @@ def spread(spark: SparkSession, context: Context, work: Callable[[int], Any]) ->
 
 
 def batches_of(documents: Path, rows: int = 512) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """(first row, batch) of a `documents` table: id, text, removed."""
+    """(first row, batch) of a `documents` table: id, url, text, removed."""
     at = 0
     with pq.ParquetFile(documents) as source:
-        for batch in source.iter_batches(rows, columns=["id", "text", "removed"]):
+        for batch in source.iter_batches(rows, columns=["id", "url", "text", "removed"]):
             yield at, batch
             at += batch.num_rows
 

@@ -1,58 +1,97 @@
-"""The recipe's stages of deduplication, one after the other, over a run's input files."""
+"""The recipe's stages of deduplication, one after the other, over the inputs of a run and of earlier ones.
+
+The index of an earlier run is what it stored anyway: signals with hashes and signatures, and documents. So
+adding a crawl reads no archive and signs no text again; keys are exchanged over all files, and what changes
+for documents of earlier runs becomes rows (`werp.dedup.earlier`). Since every stage is a function of all
+documents in the order of input names, the result is that of one run over everything.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from werp.dedup.context import Context, Source, spread
+from werp.dedup.belt import worst_clusters
+from werp.dedup.context import Context, ids_of, rows_of_nodes, spread, units_of_nodes
 from werp.dedup.exact import run_exact
+from werp.dedup.minhash import run_minhash
+from werp.dedup.old_both import run_old_both
+from werp.dedup.stages import OldBoth
 from werp.rundir import new_file
-from werp.signals.base import Rule
 from werp.signals.exact import Exact
+from werp.signals.minhash import MinHash
 from werp.tables import DEDUP
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+Stage = Exact | MinHash | OldBoth
+
 
 def deduplicate(
-    spark: SparkSession,
-    sources: Sequence[Source],
-    targets: Sequence[Path],
-    rules: Sequence[Rule],
-    stages: Sequence[Exact],
-    folder: Path,
-    temporary: Path,
-    slices: int,
+    spark: SparkSession, context: Context, stages: Sequence[Stage], targets: Sequence[Path]
 ) -> dict[str, Any]:
-    """Run the stages over the documents that pass `rules`, and write each source's DEDUP table to its target.
+    """Run the stages over the documents that pass `context.rules`, and write each source's DEDUP table.
 
-    Returns the figures of every stage. A stage that a killed run finished is not done again, nor is a
-    finished phase of the one it was in.
+    context: its `folder` is where the stages work, each in a folder of its own. targets: a file for each
+    source. A stage that a killed run finished is not done again, nor is a finished phase of the one it was
+    in.
+
+    Returns figures: `stages` (rule, removed, rounds, largest clusters ...), `sources` ([documents, removed]
+    by folder of the inputs), `worst` (see `werp.dedup.belt`).
     """
-    done: list[Path] = []
+    found: list[Path] = []
     figures = []
     for number, stage in enumerate(stages):
-        own = folder / f"{number}-{stage.rule}"
-        context = Context(tuple(sources), tuple(rules), tuple(done), own, temporary, slices, max(1, slices))
-        figures.append({"rule": stage.rule, **context.phase("stage", lambda: _run(spark, context, stage))})  # noqa: B023
-        done.append(own / "found")
+        own = replace(context, folder=context.folder / f"{number}-{stage.rule}", before=tuple(found))
+        done = own.phase("stage", lambda: _run(spark, own, stage))  # noqa: B023
+        figures.append({"rule": stage.rule, **done})
+        found.append(own.folder / "found")
 
-    def merge(unit: int) -> None:
-        tables = [pq.read_table(path / f"{unit}.parquet") for path in done]
-        with new_file(targets[unit], temporary) as partial:
-            merged = pa.concat_tables(tables).cast(DEDUP).replace_schema_metadata(DEDUP.metadata)
+    def merge(unit: int) -> list[int]:
+        tables = [pq.read_table(path / f"{unit}.parquet") for path in found]
+        merged = pa.concat_tables(tables).cast(DEDUP).replace_schema_metadata(DEDUP.metadata)
+        with new_file(targets[unit], context.temporary) as partial:
             pq.write_table(merged, partial, compression="zstd")
+        return [int(context.candidates(unit).sum()), int(np.sum(merged.column("dropped").to_numpy()))]
 
-    context = Context(tuple(sources), tuple(rules), tuple(done), folder, temporary, slices, 1)
-    context.phase("merged", lambda: spread(spark, context, merge))
-    return {"stages": figures}
+    counts = context.phase("merged", lambda: spread(spark, context, merge))
+    worst = context.phase("worst", lambda: worst_clusters(spark, context, figures, targets))
+    return {"stages": figures, "sources": _by_source(context, counts), "worst": worst}
 
 
-def _run(spark: SparkSession, context: Context, stage: Exact) -> dict[str, Any]:
-    return run_exact(spark, context, stage)
+def _run(spark: SparkSession, context: Context, stage: Stage) -> dict[str, Any]:
+    if isinstance(stage, OldBoth):
+        return run_old_both(spark, context, stage)
+    if isinstance(stage, Exact):
+        done = run_exact(spark, context, stage)
+    else:
+        done = run_minhash(spark, context, stage)
+    return {**done, "largest": _named(context, done["largest"])}
+
+
+def _named(context: Context, clusters: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    """Clusters (size, survivor node, first node) with ids in place of nodes; at most twenty, so read here."""
+
+    def name(node: int) -> str:
+        one = np.array([node], np.uint64)
+        return ids_of(context.sources[int(units_of_nodes(one)[0])].signals, rows_of_nodes(one))[0]
+
+    return [{"size": size, "survivor_id": name(a), "id": name(b)} for size, a, b in clusters]
+
+
+def _by_source(context: Context, counts: Sequence[Sequence[int]]) -> dict[str, list[int]]:
+    documents: Counter[str] = Counter()
+    removed: Counter[str] = Counter()
+    for source, (there, gone) in zip(context.sources, counts, strict=True):
+        folder = PurePosixPath(source.name).parent.as_posix()
+        documents[folder] += there
+        removed[folder] += gone
+    return {folder: [documents[folder], removed[folder]] for folder in sorted(documents)}

@@ -8,7 +8,7 @@ import os
 import resource
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from werp.edits import apply_edits
 from werp.extract.guard import Casualty, Extraction, Guard
-from werp.pages import ReadOptions, Row, crawl_of_name, crawl_of_warcinfo, row_of
+from werp.extract.prefilters import LanguagePrefilter, PagePrefilter, Prefilter
+from werp.pages import Row, crawl_of_name, crawl_of_warcinfo, row_of
 from werp.progress import Heartbeat
 from werp.read import Record, read_records
-from werp.recipe import ExtractOptions
+from werp.recipe import ExtractOptions, Recipe
 from werp.rundir import new_file
-from werp.stages.unit import Unit
+from werp.signals.base import Rule
+from werp.signals.batch import TextBatch
+from werp.signals.chain import edit
+from werp.stages.unit import Unit, edits_key
 from werp.tables import DOCUMENTS, DROPPED, FAILED, RECORDS
 
 _FLUSH_BYTES = 16 << 20  # text held before a row group is written
@@ -32,14 +37,15 @@ _MAX_WAITING = 1024  # settled rows held back behind the page in extraction
 _guards: dict[str, Guard] = {}
 
 
-def guard_for(options: ExtractOptions) -> Guard:
+def guard_for(options: ExtractOptions, prefilters: Sequence[Prefilter]) -> Guard:
     """This process's guard for these options: its child outlives the task, since starting costs a second."""
-    key = options.model_dump_json()
+    on_text = [prefilter for prefilter in prefilters if isinstance(prefilter, LanguagePrefilter)]
+    key = options.model_dump_json() + "".join(prefilter.model_dump_json() for prefilter in on_text)
     if key not in _guards:
         for old in _guards.values():
             old.close()
         _guards.clear()
-        _guards[key] = Guard(options.extractors, options.caps)
+        _guards[key] = Guard(options.extractors, options.caps, on_text)
     return _guards[key]
 
 
@@ -66,8 +72,7 @@ def read_meta(records: Path) -> Meta:
 
 def write_documents(
     unit: Unit,
-    read: ReadOptions,
-    extract: ExtractOptions,
+    recipe: Recipe,
     limit: int | None,
     work: Path,
     heartbeat: Heartbeat,
@@ -80,9 +85,9 @@ def write_documents(
     limit: stop after this many HTML pages of the file; None reads it all.
     """
     meta = Meta()
-    guard = guard_for(extract)
+    guard = guard_for(recipe.extract, recipe.prefilters)
     guard.peak_rss_mb = 0.0
-    rows = _timed_rows(_rows(unit, read, limit), meta, heartbeat)
+    rows = _timed_rows(_rows(unit, recipe, limit), meta, heartbeat)
     temporary = work / "tmp"
     records_path, documents_path = work / "records" / unit.documents, work / "documents" / unit.documents
     with (
@@ -92,13 +97,15 @@ def write_documents(
         pq.ParquetWriter(documents_partial, DOCUMENTS, compression="zstd") as documents,
     ):
         for batch in _batches(_extracted(rows, guard, meta)):
-            _write_batch(batch, records, documents, meta)
+            _write_batch(batch, recipe.edits(), records, documents, meta)
         meta.extract_peak_rss_mb = guard.peak_rss_mb
         meta.peak_rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
         records.add_key_value_metadata({"werp.meta": json.dumps(meta.__dict__)})
 
 
-def _rows(unit: Unit, options: ReadOptions, limit: int | None) -> Iterator[Row]:
+def _rows(unit: Unit, recipe: Recipe, limit: int | None) -> Iterator[Row]:
+    options = recipe.read
+    prefilters = [prefilter for prefilter in recipe.prefilters if isinstance(prefilter, PagePrefilter)]
     name = unit.file.name
     crawl = crawl_of_name(name)
     pages = 0
@@ -106,9 +113,22 @@ def _rows(unit: Unit, options: ReadOptions, limit: int | None) -> Iterator[Row]:
         if isinstance(item, Record) and item.record_type == "warcinfo":
             crawl = crawl_of_warcinfo(item) or crawl
         row = row_of(item, name, crawl, options)
-        pages += row.html is not None
+        if row.html is not None:
+            pages += 1
+            _prefilter(row, prefilters)
         yield row
         if limit is not None and pages >= limit:
+            return
+
+
+def _prefilter(row: Row, prefilters: Sequence[PagePrefilter]) -> None:
+    """Settle a page that one of the prefilters skips."""
+    assert row.html is not None
+    row.is_page = True
+    for prefilter in prefilters:
+        skipped = prefilter.skips(row.columns["url"] or "", row.columns.get("mime"), row.html)
+        if skipped is not None:
+            row.settle(DROPPED, "prefilter", *skipped)
             return
 
 
@@ -120,7 +140,7 @@ def _timed_rows(rows: Iterator[Row], meta: Meta, heartbeat: Heartbeat) -> Iterat
         if row is None:
             return
         meta.records += 1
-        meta.pages += row.html is not None
+        meta.pages += row.is_page
         heartbeat.beat(row.columns["warc_offset"], meta.records, meta.pages)
         yield row
 
@@ -160,7 +180,9 @@ def _settle(row: Row, extraction: Extraction, meta: Meta) -> None:
         row.casualties.append(_describe(casualty))
         key = f"{casualty.extractor}.{casualty.rule}"
         meta.casualties[key] = meta.casualties.get(key, 0) + 1
-    if extraction.text is None:
+    if extraction.skipped is not None:
+        row.settle(DROPPED, "prefilter", *extraction.skipped)
+    elif extraction.text is None:
         last = extraction.casualties[-1]
         row.settle(FAILED, "extract", last.rule, last.cause)
     elif not extraction.text.strip():
@@ -187,16 +209,20 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _write_batch(
-    batch: list[Row], records: pq.ParquetWriter, documents: pq.ParquetWriter, meta: Meta
+    batch: list[Row],
+    rules: Sequence[Rule],
+    records: pq.ParquetWriter,
+    documents: pq.ParquetWriter,
+    meta: Meta,
 ) -> None:
     texts: list[dict[str, Any]] = []
     for row in batch:
         row.columns["casualty"] = "; ".join(row.casualties) or None
         if row.text is None:
             continue
-        data = row.text.encode("utf-8", "replace")
+        # What an archive may hold that UTF-8 can't: spans count the characters of what is stored.
+        text = row.text.encode("utf-8", "replace").decode("utf-8")
         meta.documents += 1
-        meta.text_bytes += len(data)
         texts.append(
             {
                 "id": row.columns["id"],
@@ -204,14 +230,35 @@ def _write_batch(
                 "payload_digest": row.columns["payload_digest"],
                 "extractor": row.extractor,
                 "charset": row.charset,
-                "text": row.text,
-                "text_sha256": hashlib.sha256(data).hexdigest(),
-                "removed": [],
+                "text": text,
             }
         )
     records.write_table(pa.Table.from_pylist([_clean(row.columns) for row in batch], RECORDS))
     if texts:
-        documents.write_table(pa.Table.from_pylist(texts, DOCUMENTS))
+        meta.text_bytes += sum(len(row["text"].encode()) for row in texts)
+        documents.write_table(_edited(texts, rules))
+
+
+def _edited(rows: list[dict[str, Any]], rules: Sequence[Rule]) -> pa.Table:
+    """Documents with the spans that the rules take out, and the hash of the text that is left."""
+    batch = TextBatch(
+        [row["id"] for row in rows], [row["url"] or "" for row in rows], [row["text"] for row in rows]
+    )
+    for row, spans in zip(rows, edit(rules, batch), strict=True):
+        row["removed"] = [span._asdict() for span in spans]
+        row["text_sha256"] = hashlib.sha256(apply_edits(row["text"], spans).encode()).hexdigest()
+    return pa.Table.from_pylist(rows, DOCUMENTS)
+
+
+def write_edited(stored: Path, target: Path, rules: Sequence[Rule], temporary: Path) -> None:
+    """A documents table under other line rules, from a stored one: no archive is opened."""
+    with (
+        pq.ParquetFile(stored) as source,
+        new_file(target, temporary) as partial,
+        pq.ParquetWriter(partial, DOCUMENTS, compression="zstd") as documents,
+    ):
+        for batch in source.iter_batches(1024):
+            documents.write_table(_edited(batch.to_pylist(), rules))
 
 
 def _clean(columns: dict[str, Any]) -> dict[str, Any]:
@@ -224,21 +271,27 @@ def _clean(columns: dict[str, Any]) -> dict[str, Any]:
 
 def ensure_documents(
     unit: Unit,
-    read: ReadOptions,
-    extract: ExtractOptions,
+    recipe: Recipe,
     limit: int | None,
     work: Path,
     heartbeat: Heartbeat,
     found: tuple[Path, Path] | None,
 ) -> Meta:
-    """Have the unit's tables in `work`: staged already, linked from another run, or made now."""
+    """Have the unit's tables in `work`: staged already, taken from another run, or made now.
+
+    found: stored records and documents of the same extraction. Where their line rules are others, the text
+    is taken over and the edits are made anew.
+    """
     records, documents = work / "records" / unit.documents, work / "documents" / unit.documents
     if not records.is_file():
         if found is None:
-            write_documents(unit, read, extract, limit, work, heartbeat)
+            write_documents(unit, recipe, limit, work, heartbeat)
         else:
-            for source, target in ((found[1], documents), (found[0], records)):
-                _link(source, target, work / "tmp")
+            if edits_key(found[1].name) == edits_key(unit.documents):
+                _link(found[1], documents, work / "tmp")
+            else:
+                write_edited(found[1], documents, recipe.edits(), work / "tmp")
+            _link(found[0], records, work / "tmp")
     return read_meta(records)
 
 

@@ -8,7 +8,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from werp.dedup.xxh3 import SECRET, xxh3_64
+from werp.signals.xxh3 import SECRET, xxh3_64
 
 
 def native(data: bytes, before: bytes = b"") -> int:

@@ -9,6 +9,7 @@ the tasks. What a killed run had finished is found again by its key.
 from __future__ import annotations
 
 import datetime
+import json
 import shutil
 import sys
 import time
@@ -31,6 +32,7 @@ from werp.errors import WerpError, nearest
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.progress import Heartbeat, say, shown
+from werp.quality.cuts import cuts_of
 from werp.recipe import Recipe
 from werp.rundir import RunDirectory, write_atomically
 from werp.stages.documents import Meta, ensure_documents
@@ -176,11 +178,14 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
         dedup: dict[str, Any] = {}
         if plan.recipe.dedup:
             dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
-        verdicts = _timed(timings, "ledger", lambda: _ledgers(spark, plan))
+        settled: dict[str, Any] = {}
+        if plan.recipe.quality:
+            settled = _timed(timings, "quality", lambda: _quality(spark, plan))
+        verdicts = _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled))
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
-        manifest = _manifest(plan, metas, verdicts, shards, dedup, timings)
+        manifest = _manifest(plan, metas, verdicts, shards, dedup, settled, timings)
         plan.run.commit(manifest, manifest["files"])
     return manifest
 
@@ -271,7 +276,25 @@ def _dedup(spark: SparkSession, plan: Plan) -> dict[str, Any]:
     return figures
 
 
-def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
+def _quality(spark: SparkSession, plan: Plan) -> dict[str, Any]:
+    """Settle what `quality.accept` leaves to the whole run; found again when a killed run goes on."""
+    staged, recipe, folder = plan.run.staged, plan.recipe, plan.run.run_work / "quality"
+    assert recipe.quality is not None
+    done = folder / "cuts.json"
+    if done.is_file():
+        found: dict[str, Any] = json.loads(done.read_text())
+        return found
+    sources = [
+        (staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None)
+        for unit in plan.units
+    ]
+    temporary = plan.run.work / "tmp"
+    settled = cuts_of(spark, recipe.quality, sources, recipe.rules, folder, temporary, _slices(plan))
+    write_atomically(done, json.dumps(settled).encode(), temporary)
+    return settled
+
+
+def _ledgers(spark: SparkSession, plan: Plan, settled: dict[str, Any]) -> list[Verdicts]:
     staged, recipe, work = plan.run.staged, plan.recipe, plan.run.work
 
     def settle(unit: Unit) -> Verdicts:
@@ -281,7 +304,7 @@ def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
         return write_ledger(
             staged("records") / unit.documents, staged("documents") / unit.documents,
             staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None,
-            ledger, recipe, work / "tmp",
+            ledger, recipe, settled, work / "tmp",
         )  # fmt: skip
 
     return _spread(spark, plan.units, _slices(plan), settle)
@@ -291,6 +314,7 @@ def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[s
     staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
     groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
     units, deduplicated = plan.units, bool(plan.recipe.dedup)
+    scores = plan.recipe.quality.signals() if plan.recipe.quality else ()
 
     def write(item: tuple[int, list[int]]) -> list[str]:
         number, members = item
@@ -302,7 +326,7 @@ def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[s
             )
             for i in members
         ]  # fmt: skip
-        return write_group(number, sources, staged("shards"), options, work / "tmp")
+        return write_group(number, sources, staged("shards"), options, scores, work / "tmp")
 
     names = _spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
     return [name for group in names for name in group]
@@ -325,6 +349,7 @@ def _manifest(
     verdicts: list[Verdicts],
     shards: list[str],
     dedup: dict[str, Any],
+    settled: dict[str, Any],
     timings: dict[str, float],
 ) -> dict[str, Any]:
     outcomes: Counter[tuple[str, str, str]] = Counter()
@@ -369,6 +394,7 @@ def _manifest(
         "documents": rows["documents"],
         "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
         "casualties": dict(sorted(casualties.items())),
+        "quality": settled,
         "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
         "earlier": [run.key for run in plan.earlier],
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},

@@ -154,7 +154,7 @@ def _longest_run(document: Any, sought: Any, cluster: list[tuple[int, int]]) -> 
 
 
 def _answer(window: Any, answer: Any) -> tuple[int, int] | None:
-    """Where half of the answer's tokens in a row, all of up to three and at most eight, stand; to their end."""
+    """Where half of the answer's tokens in a row (all of up to three, at most eight) stand; to their end."""
     needed = max(min(len(answer), 3), min(GRAM, -(-len(answer) // 2)))
     for place in range(len(answer) - needed + 1):
         wanted = answer[place : place + needed]

@@ -1,8 +1,8 @@
 """The index of evaluation items: their n-grams, sorted, behind a bitmap that rules out nearly all text.
 
 Of each item the 8-grams of its question are indexed; of a question of 3 to 7 tokens the whole of it as one
-n-gram. Of a shorter one, or one all of boilerplate, the 8-grams of its answer, and the question has to stand near
-it; where the answer has fewer than 8 tokens, the n-grams of both together.
+n-gram. Of a shorter one, or one all of boilerplate, the 8-grams of its answer, and the question has to stand
+near it; where the answer has fewer than 8 tokens, the n-grams of both together.
 An n-gram that occurs in more than `most_items` items (MMLU's stem phrases) is boilerplate and left out.
 """
 
@@ -35,7 +35,7 @@ Hashes = npt.NDArray[np.uint64]
 class Index:
     """Items, and where their n-grams stand.
 
-    sought[i], answer[i]: token hashes of what is looked for of item i, and of the answer near it, if any (see above).
+    sought[i], answer[i]: token hashes of what is looked for of item i, and of the answer near it, if any.
     count[i]: how many n-grams of item i are indexed. lengths: the n of all n-grams, ascending.
     grams: sorted hashes; owners of gram g are item[first[g]:first[g + 1]], at their token place[...].
     bitmap: bit (hash >> 42) is set for every gram. unsearchable: items too short or all boilerplate, by task.

@@ -15,7 +15,7 @@ export JAVA_TOOL_OPTIONS ?= -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 INPUT ?=
 OUT ?= out/demo
 
-.PHONY: help setup test lint types demo clean
+.PHONY: help setup test lint types demo peers-dedup clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,8 +45,12 @@ lint: $(VENV)/.done
 types: $(VENV)/.done
 	$(BIN)/mypy werp jobs models eval_harness kernels
 
+peers-dedup: $(VENV)/.done  ## peers that MinHash is measured beside, in .venv-peers-dedup
+	$(BIN)/python -m venv .venv-peers-dedup
+	.venv-peers-dedup/bin/python -m pip install --quiet rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 xxhash spacy
+
 clean:  ## remove the virtual environment and the demo's output
-	rm -rf $(VENV) out
+	rm -rf $(VENV) .venv-peers-dedup out
 
 demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; INPUT='x/*.warc.gz' takes real pages
 	@set -euo pipefail; crawl='$(INPUT)'; \

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from werp.dedup.limits import Limits
-from werp.dedup.stages import OldBoth
+from werp.dedup.stages import OldBoth, Substring
 from werp.errors import WerpError, nearest
 from werp.extract.extractors import AnyExtractor, Trafilatura
 from werp.extract.guard import Caps
@@ -70,7 +70,7 @@ AnyRule = Annotated[
     | Annotated[Own, Tag("module:function")],
     Discriminator(rule_tag),
 ]
-AnyDedup = Annotated[Exact | MinHash | OldBoth, Field(discriminator="rule")]
+AnyDedup = Annotated[Exact | MinHash | OldBoth | Substring, Field(discriminator="rule")]
 RULES: dict[str, type[Rule]] = {
     get_args(member)[1].tag: get_args(member)[0] for member in get_args(get_args(AnyRule)[0])
 }
@@ -197,13 +197,17 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         raise WerpError(f"{where}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise WerpError(f"{where}: a recipe is a mapping of keys, found {type(content).__name__}")
-    recipe = _validate(content, where)
-    if overrides:
-        content = recipe.model_dump(mode="json")
-        for override in overrides:
-            _override(content, override)
-        recipe = _validate(content, where)
-    return recipe
+    return overridden(_validate(content, where), overrides, where)
+
+
+def overridden(recipe: Recipe, overrides: Sequence[str], where: str) -> Recipe:
+    """A recipe with `key=value` overrides applied; raises `WerpError` as `load_recipe` does."""
+    if not overrides:
+        return recipe
+    content = recipe.model_dump(mode="json")
+    for override in overrides:
+        _override(content, override)
+    return _validate(content, where)
 
 
 def _validate(content: dict[str, Any], where: str) -> Recipe:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -33,8 +33,10 @@ from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.progress import Heartbeat, say, shown
 from werp.quality.cuts import cuts_of
+from werp.read.rows import check_columns
 from werp.recipe import Recipe
-from werp.rundir import RunDirectory, write_atomically
+from werp.rundir import REPORT, RunDirectory, write_atomically
+from werp.spread import spread
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
@@ -45,7 +47,6 @@ from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
@@ -93,8 +94,11 @@ class Plan:
 def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Options) -> Plan:
     """Resolve keys and find what is stored already.
 
-    Raises `WerpError` where the output directory is in the way, or `start_from` finds nothing.
+    Raises `WerpError` where the output directory is in the way, an input table has no column of text,
+    or `start_from` finds nothing.
     """
+    for file in files:
+        check_columns(file.path, recipe.read.fields, file.name)
     units = units_of(files, recipe, options.limit)
     for name in options.accept:
         if name not in ALARMS:
@@ -152,8 +156,10 @@ def _find_stored(plan: Plan) -> None:
             )
 
 
-def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
+def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     """Do what the plan leaves to do and commit the run; returns the manifest.
+
+    Without a session all of it is done in this process.
 
     Raises `WerpError` when the ledger does not balance; Spark's own error when a task fails
     four times. Nothing is committed then, and the next start goes on from there.
@@ -165,6 +171,8 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
         and not (plan.options.force or plan.options.start_from)
     ):
         say(f"{plan.run.output}: this run is finished already; --force does it again")
+        if not (plan.run.output / REPORT).is_file():  # a kill came between the commit and the report
+            _report(plan)
         return manifest
     started = time.perf_counter()
     with plan.run.lock():
@@ -174,20 +182,39 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
                     shutil.rmtree(stale)
         plan.run.clean_temporary()
         timings: dict[str, float] = {}
-        metas = _timed(timings, "documents_and_signals", lambda: _documents_and_signals(spark, plan))
-        dedup: dict[str, Any] = {}
-        if plan.recipe.dedup:
-            dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
-        settled: dict[str, Any] = {}
-        if plan.recipe.quality:
-            settled = _timed(timings, "quality", lambda: _quality(spark, plan))
-        verdicts = _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled))
+        metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
+        dedup, settled, verdicts = settle(spark, plan, timings)
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
         manifest = _manifest(plan, metas, verdicts, shards, dedup, settled, timings)
         plan.run.commit(manifest, manifest["files"])
+    _report(plan)
     return manifest
+
+
+def settle(
+    spark: SparkSession | None, plan: Plan, timings: dict[str, float]
+) -> tuple[dict[str, Any], dict[str, Any], list[Verdicts]]:
+    """From stored signals to the ledger: deduplication, quality, every record's verdict; nothing is measured.
+
+    Returns the figures of deduplication, the cuts and each unit's verdicts. `werp what-if` replays a run by
+    this very function. Without a session all is done in this process.
+    """
+    dedup: dict[str, Any] = {}
+    if plan.recipe.dedup:
+        dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
+    settled: dict[str, Any] = {}
+    if plan.recipe.quality:
+        settled = _timed(timings, "quality", lambda: _quality(spark, plan))
+    return dedup, settled, _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled))
+
+
+def _report(plan: Plan) -> None:
+    # Imported at need: the workers import this module and draw nothing.
+    from werp.report.build import write_report  # noqa: PLC0415
+
+    write_report(plan.run.output)
 
 
 def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
@@ -197,20 +224,12 @@ def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
     return result
 
 
-def _spread(spark: SparkSession, items: Sequence[_T], slices: int, work: Callable[[_T], _R]) -> list[_R]:
-    """`work` on each item in Spark tasks; results in the items' order."""
-    if not items:
-        return []
-    data = spark.sparkContext.parallelize(list(enumerate(items)), max(1, min(slices, len(items))))
-    done = data.map(lambda pair: (pair[0], work(pair[1]))).collect()
-    return [result for _, result in sorted(done, key=lambda pair: pair[0])]
-
-
 def _slices(plan: Plan) -> int:
     return plan.options.partitions or min(len(plan.units), 20_000)
 
 
-def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, float]]:
+def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
+    """Have every unit's documents and signals staged, stored ones or new; its meta and seconds measuring."""
     work, recipe, limit = plan.run.work, plan.recipe, plan.options.limit
     progress = plan.run.run_work / "progress"
     documents_found, signals_found = plan.found_documents, plan.found_signals
@@ -236,12 +255,12 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
     # The longest files first, so that none of them starts when the others are done.
     order = sorted(plan.units, key=lambda unit: (-unit.file.size, unit.index))
     with shown(progress, plan.bytes, "extracting"):
-        done = _spread(spark, order, _slices(plan), prepare)
+        done = spread(spark, order, _slices(plan), prepare)
     by_index = {unit.index: result for unit, result in zip(order, done, strict=True)}
     return [by_index[unit.index] for unit in plan.units]
 
 
-def _dedup(spark: SparkSession, plan: Plan) -> dict[str, Any]:
+def _dedup(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     """Run the recipe's stages over this run's files and those of earlier runs; returns their figures."""
     staged, temporary = plan.run.staged, plan.run.work / "tmp"
     own = [
@@ -271,12 +290,12 @@ def _dedup(spark: SparkSession, plan: Plan) -> dict[str, Any]:
         target = retractions / f"{number:05d}.parquet"
         return write_retractions(sources[number], runs, targets[number], target, temporary)
 
-    figures["retractions"] = sum(_spread(spark, earlier, slices, retract))
+    figures["retractions"] = sum(spread(spark, earlier, slices, retract))
     figures["retraction_files"] = [f"{number:05d}.parquet" for number in earlier]
     return figures
 
 
-def _quality(spark: SparkSession, plan: Plan) -> dict[str, Any]:
+def _quality(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     """Settle what `quality.accept` leaves to the whole run; found again when a killed run goes on."""
     staged, recipe, folder = plan.run.staged, plan.recipe, plan.run.run_work / "quality"
     assert recipe.quality is not None
@@ -294,7 +313,7 @@ def _quality(spark: SparkSession, plan: Plan) -> dict[str, Any]:
     return settled
 
 
-def _ledgers(spark: SparkSession, plan: Plan, settled: dict[str, Any]) -> list[Verdicts]:
+def _ledgers(spark: SparkSession | None, plan: Plan, settled: dict[str, Any]) -> list[Verdicts]:
     staged, recipe, work = plan.run.staged, plan.recipe, plan.run.work
 
     def settle(unit: Unit) -> Verdicts:
@@ -307,10 +326,10 @@ def _ledgers(spark: SparkSession, plan: Plan, settled: dict[str, Any]) -> list[V
             ledger, recipe, settled, work / "tmp",
         )  # fmt: skip
 
-    return _spread(spark, plan.units, _slices(plan), settle)
+    return spread(spark, plan.units, _slices(plan), settle)
 
 
-def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
+def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
     staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
     groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
     units, deduplicated = plan.units, bool(plan.recipe.dedup)
@@ -328,7 +347,7 @@ def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[s
         ]  # fmt: skip
         return write_group(number, sources, staged("shards"), options, scores, work / "tmp")
 
-    names = _spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
+    names = spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
     return [name for group in names for name in group]
 
 

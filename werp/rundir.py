@@ -2,6 +2,7 @@
 
     OUTPUT/run.json            the manifest; a directory without it is not a finished run
     OUTPUT/{records,documents,signals,dedup,ledger,shards}/   and retractions/, with --earlier
+    OUTPUT/report.html         what a person looks at first; made from the tables, after the commit
     OUTPUT/_work/              staged results of an unfinished run; gone after the commit
 
 Every file is written under a temporary name in `_work/tmp` and renamed, never committed
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO
 
 from werp.errors import WerpError
 
+REPORT = "report.html"
 TABLES = ("records", "documents", "signals", "dedup", "ledger", "retractions", "shards")
 
 
@@ -77,7 +79,8 @@ class RunDirectory:
         An older finished run is taken away only now, when all of the new one is on disk. A
         kill in between leaves no run.json, and the next start of the same run commits again.
         """
-        (self.output / "run.json").unlink(missing_ok=True)
+        for stale in ("run.json", REPORT):
+            (self.output / stale).unlink(missing_ok=True)
         for table, names in files.items():
             final, staged = self.output / table, self.staged(table)
             final.mkdir(exist_ok=True)

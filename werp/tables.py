@@ -56,6 +56,7 @@ DOCUMENTS = pa.schema(
     metadata={"werp.table": "documents", "werp.schema_version": SCHEMA_VERSION},
 )
 
+#: `text_bytes`: UTF-8 bytes of the document's text as a shard would carry it; null where none was extracted.
 LEDGER = pa.schema(
     [
         ("warc_file", pa.string()),
@@ -70,6 +71,7 @@ LEDGER = pa.schema(
         ("survivor_id", pa.string()),
         ("id", pa.string()),
         ("casualty", pa.string()),
+        ("text_bytes", pa.int64()),
     ],
     metadata={"werp.table": "ledger", "werp.schema_version": SCHEMA_VERSION},
 )

@@ -139,7 +139,7 @@ def test_buckets_hold_equal_tokens_and_the_best_decides() -> None:
 
 
 def test_the_share_follows_the_planned_compute() -> None:
-    """BETR's fits by arithmetic: 1e22 FLOPs keep 12.6 % of Nemotron-CC's pool, 3.4e19 keep 3.3 % of DCLM's."""
+    """BETR's fits by arithmetic: 1e22 FLOPs keep 12.6 % of Nemotron-CC's pool, 3.4e19 3.3 % of DCLM's."""
     nemotron = KeepShare(by="keep_tokens", score="a", compute_flops=1e22, fit="nemotron_cc")
     assert float(nemotron.fraction()) == pytest.approx(4e-5 * 1e22**0.25 / 100, abs=1e-6)
     assert float(KeepShare(by="keep_tokens", score="a", compute_flops=3.4e19).fraction()) == pytest.approx(

@@ -67,7 +67,7 @@ def test_hostile_pages_cost_themselves_alone(tmp_path: Path) -> None:
     (unit,) = units_of(list_inputs([str(tmp_path / "a.warc.gz")]), recipe, None)
     work = tmp_path / "work"
     heartbeat = Heartbeat(tmp_path / "progress", "0", unit.file.size)
-    write_documents(unit, recipe.read, recipe.extract, None, work, heartbeat)
+    write_documents(unit, recipe, None, work, heartbeat)
     rows = {
         row["url"].rpartition("/")[2]: row
         for row in pq.read_table(work / "records").to_pylist()

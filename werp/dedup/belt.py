@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from werp.dedup.context import Context, batches_of, spread
+from werp.dedup.context import Context, batches_of, over_units
 from werp.dedup.limits import Limits
 from werp.dedup.text import edited_texts
 from werp.dedup.verify import jaccard
@@ -46,7 +46,7 @@ def alarm(name: str, text: str, accepted: Collection[str]) -> None:
 
 
 def check(figures: dict[str, Any], limits: Limits, accepted: Collection[str]) -> None:
-    """Hold the figures of a deduplication against the limits; raises `SeatBeltError` where one is exceeded."""
+    """Hold the figures of deduplication against the limits; raises `SeatBeltError` where one is exceeded."""
     for source, (documents, removed) in sorted(figures["sources"].items()):
         if documents >= limits.min_documents and removed > limits.max_source_loss * documents:
             alarm(
@@ -77,7 +77,7 @@ def _shown(figures: dict[str, Any]) -> str:
 
 
 def worst_clusters(
-    spark: SparkSession, context: Context, stages: Sequence[dict[str, Any]], found: Sequence[Path]
+    spark: SparkSession | None, context: Context, stages: Sequence[dict[str, Any]], found: Sequence[Path]
 ) -> list[dict[str, Any]]:
     """The largest clusters with some of their documents, each held against the survivor by true Jaccard
     similarity of 5-word shingles; `text` is its beginning.
@@ -102,7 +102,7 @@ def worst_clusters(
                 members.append(row["id"])
         return _read(context, unit, some)
 
-    rows = [row for part in spread(spark, context, look) for row in part]
+    rows = [row for part in over_units(spark, context, look) for row in part]
     out = []
     for name, survivor, rule, size in wanted:
         members = [row for row in rows if (row["rule"], row["cluster"]) == (rule, name)]

@@ -43,7 +43,7 @@ def repeat_weight(size: int) -> int:
     return next(weight for smallest, weight in reversed(_REPEATS) if size >= smallest)
 
 
-def resolve(spark: SparkSession, context: Context, keys: str) -> list[list[int]]:
+def resolve(spark: SparkSession | None, context: Context, keys: str) -> list[list[int]]:
     """Settle every cluster; each unit's `Members` are stored as phase `members`.
 
     keys: the phase that stored (rows, key, key, preference) of each unit: documents of one key pair are a
@@ -126,7 +126,7 @@ def _starts(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.boo
 
 
 def fetch(
-    spark: SparkSession,
+    spark: SparkSession | None,
     context: Context,
     wanted: Callable[[int], Nodes],
     record: Records,

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from werp.dedup.belt import CONVERGENCE, alarm
-from werp.dedup.context import Context, Nodes, spread
+from werp.dedup.context import Context, Nodes, over_units
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
 from werp.signals.words import native
 
@@ -52,7 +52,7 @@ def contract(a: Nodes, b: Nodes) -> tuple[Nodes, Nodes]:
     return nodes, nodes[parent]
 
 
-def connect(spark: SparkSession, context: Context, edges: str, max_rounds: int) -> tuple[str, int]:
+def connect(spark: SparkSession | None, context: Context, edges: str, max_rounds: int) -> tuple[str, int]:
     """Label every document with the smallest of its component.
 
     edges: the phase that stored (node, node) edges of each unit. Returns the phase that holds (nodes, labels)
@@ -74,16 +74,16 @@ def connect(spark: SparkSession, context: Context, edges: str, max_rounds: int) 
     return now, max_rounds
 
 
-def _first(spark: SparkSession, context: Context, edges: str) -> int:
+def _first(spark: SparkSession | None, context: Context, edges: str) -> int:
     def work(unit: int) -> int:
         a, b = context.stored(edges, unit)
         context.store("round-00", unit, *contract(a, b))
         return len(a)
 
-    return sum(spread(spark, context, work))
+    return sum(over_units(spark, context, work))
 
 
-def _round(spark: SparkSession, context: Context, before: str, now: str) -> int:
+def _round(spark: SparkSession | None, context: Context, before: str, now: str) -> int:
     def send(unit: int) -> Any:
         return scattered(*_columns(context.stored(before, unit), context.shards))
 

@@ -23,6 +23,7 @@ from werp.decide import decide
 from werp.dedup.exchange import Arrays, pack, unpack
 from werp.rundir import new_file, write_atomically
 from werp.signals.base import Rule
+from werp.spread import spread
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -122,11 +123,9 @@ def rows_of_nodes(nodes: Nodes) -> npt.NDArray[np.int64]:
     return (nodes & _ROW).astype(np.int64)
 
 
-def spread(spark: SparkSession, context: Context, work: Callable[[int], Any]) -> list[Any]:
-    """`work` on every unit in Spark tasks; results in the units' order."""
-    slices = max(1, min(context.slices, len(context.units)))
-    data = spark.sparkContext.parallelize(list(context.units), slices)
-    return [result for _, result in sorted(data.map(lambda unit: (unit, work(unit))).collect())]
+def over_units(spark: SparkSession | None, context: Context, work: Callable[[int], Any]) -> list[Any]:
+    """`work` on every unit; results in the units' order."""
+    return spread(spark, context.units, context.slices, work)
 
 
 def batches_of(documents: Path, rows: int = 512) -> Iterator[tuple[int, pa.RecordBatch]]:

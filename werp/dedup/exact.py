@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from werp.dedup.clusters import fetch, members, resolve
-from werp.dedup.context import Context, ids_of, nodes_of, preferences, spread
+from werp.dedup.context import Context, ids_of, nodes_of, over_units, preferences
 from werp.dedup.results import cluster_rows, write_rows
 from werp.signals.exact import Exact
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def run_exact(spark: SparkSession, context: Context, stage: Exact) -> dict[str, Any]:
+def run_exact(spark: SparkSession | None, context: Context, stage: Exact) -> dict[str, Any]:
     """Find copies across all sources and store each unit's rows; returns the stage's figures."""
 
     def keys(unit: int) -> None:
@@ -28,7 +28,7 @@ def run_exact(spark: SparkSession, context: Context, stage: Exact) -> dict[str, 
         preference = preferences(source, stage.survivor, stage.score)[rows]
         context.store("keys", unit, rows, words[1::2], words[::2], preference)
 
-    context.phase("keys", lambda: spread(spark, context, keys))
+    context.phase("keys", lambda: over_units(spark, context, keys))
     largest = resolve(spark, context, "keys")
 
     def wanted(unit: int) -> Any:

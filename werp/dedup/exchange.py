@@ -71,7 +71,7 @@ def shard_of(keys: npt.NDArray[np.uint64], shards: int) -> npt.NDArray[np.int64]
 
 
 def exchange(
-    spark: SparkSession,
+    spark: SparkSession | None,
     units: Sequence[int],
     shards: int,
     slices: int,
@@ -81,11 +81,12 @@ def exchange(
 ) -> list[_R]:
     """Send from every unit, answer in every shard that was written to, receive in every unit.
 
+    spark: None does it in this process, for small runs; what is found is the same.
     slices: tasks over the units. Results of `receive` come back in the units' order and must be small. A task
     may run twice: `send` and `answer` are functions of what is stored, `receive` writes files whole.
     Memory of a task: the messages of the shards, or units, that it holds, at a time.
     """
-    slices = max(1, min(slices, len(units)))
+    slices = max(1, min(slices, len(units))) if spark else 1
     positions = {unit: position for position, unit in enumerate(units)}
     ordered = list(units)
 
@@ -106,14 +107,20 @@ def exchange(
         for unit in ordered[slot::slices]:
             yield positions[unit], receive(unit, inbox.pop(unit))
 
+    if spark is None:
+        return [result for _, result in sorted(received(0, answered(sent(iter(ordered)))), key=_first)]
     tasks = spark.sparkContext.parallelize(ordered, slices).mapPartitions(sent)
     replies = tasks.partitionBy(shards, _itself).mapPartitions(answered)
     done = replies.partitionBy(slices, _itself).mapPartitionsWithIndex(received).collect()
-    return [result for _, result in sorted(done, key=lambda pair: pair[0])]
+    return [result for _, result in sorted(done, key=_first)]
 
 
 def _itself(key: int) -> int:
     return key
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
 
 
 def _grouped(

@@ -22,9 +22,9 @@ from werp.dedup.context import (
     Nodes,
     ids_of,
     nodes_of,
+    over_units,
     preferences,
     rows_of_nodes,
-    spread,
     units_of_nodes,
 )  # fmt: skip
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
@@ -40,7 +40,7 @@ _U = np.uint64
 _ID_BYTES = 16
 
 
-def run_minhash(spark: SparkSession, context: Context, stage: MinHash) -> dict[str, Any]:
+def run_minhash(spark: SparkSession | None, context: Context, stage: MinHash) -> dict[str, Any]:
     """Cluster near-duplicates across all sources and store each unit's rows; returns the stage's figures."""
     buckets = context.phase("edges", lambda: _edges(spark, context, stage))
     edges = "edges"
@@ -102,7 +102,7 @@ def _bucketed(context: Context, unit: int, stage: MinHash) -> tuple[npt.NDArray[
     return keys[starts], first, members_of[inner], smallest[inner]
 
 
-def _edges(spark: SparkSession, context: Context, stage: MinHash) -> list[int]:
+def _edges(spark: SparkSession | None, context: Context, stage: MinHash) -> list[int]:
     """Store each unit's edges to the first documents of its buckets; returns sizes of the largest buckets in
     units that hold the bucket.
     """
@@ -138,7 +138,7 @@ def _edges(spark: SparkSession, context: Context, stage: MinHash) -> list[int]:
     return exchange(spark, context.units, context.shards, context.slices, send, answer, receive)
 
 
-def _keys(spark: SparkSession, context: Context, stage: MinHash, labels: str) -> int:
+def _keys(spark: SparkSession | None, context: Context, stage: MinHash, labels: str) -> int:
     """Store what `resolve` takes: the labelled documents of each unit, keyed by their label."""
 
     def work(unit: int) -> int:
@@ -149,10 +149,10 @@ def _keys(spark: SparkSession, context: Context, stage: MinHash, labels: str) ->
         context.store("keys", unit, rows, roots[own], np.zeros(len(rows), np.uint64), preference)
         return len(rows)
 
-    return sum(spread(spark, context, work))
+    return sum(over_units(spark, context, work))
 
 
-def _rows(spark: SparkSession, context: Context, stage: MinHash) -> list[list[int]]:
+def _rows(spark: SparkSession | None, context: Context, stage: MinHash) -> list[list[int]]:
     """Write each unit's rows; the similarity is the share of minima that document and survivor agree on."""
 
     def signature_bytes(unit: int, rows: npt.NDArray[np.int64]) -> list[bytes]:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from werp.dedup.belt import CONVERGENCE, alarm
-from werp.dedup.context import Context, spread
+from werp.dedup.context import Context, over_units
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
 from werp.dedup.grams import PROBES, judge, judge_with_filter, set_bits, window_hashes
 from werp.dedup.results import write_rows
@@ -32,6 +32,7 @@ from werp.edits import Span
 from werp.errors import WerpError
 from werp.signals.batch import TextBatch
 from werp.signals.split import Split
+from werp.spread import spread
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,11 +41,13 @@ Ints = npt.NDArray[np.int64]
 Grams = npt.NDArray[np.uint64]
 
 
-def run_old_both(spark: SparkSession, context: Context, stage: OldBoth) -> dict[str, Any]:
+def run_old_both(spark: SparkSession | None, context: Context, stage: OldBoth) -> dict[str, Any]:
     """Remove what was seen before across all sources; returns the stage's figures."""
     if stage.mode == "bloom":
         return _run_bloom(spark, context, stage)
-    context.phase("grams", lambda: spread(spark, context, lambda unit: _store_grams(context, unit, stage)))
+    context.phase(
+        "grams", lambda: over_units(spark, context, lambda unit: _store_grams(context, unit, stage))
+    )
     for number in range(stage.max_rounds):
         name = f"round-{number:02d}"
         changed = context.phase(name, lambda: _round(spark, context, stage, number))  # noqa: B023
@@ -63,7 +66,7 @@ def run_old_both(spark: SparkSession, context: Context, stage: OldBoth) -> dict[
         contained, stays = context.stored(f"judged-{number:02d}", unit)
         return write_rows(context, unit, _rows(context, unit, stage, firsts, contained, stays))
 
-    counts = context.phase("rows", lambda: spread(spark, context, write))
+    counts = context.phase("rows", lambda: over_units(spark, context, write))
     return {"rounds": number + 1, **_totals(counts)}
 
 
@@ -97,7 +100,7 @@ def _store_grams(context: Context, unit: int, stage: OldBoth) -> None:
     context.store("grams", unit, *_grams_of(context, unit, stage))
 
 
-def _round(spark: SparkSession, context: Context, stage: OldBoth, number: int) -> int:
+def _round(spark: SparkSession | None, context: Context, stage: OldBoth, number: int) -> int:
     """One round; each unit stores its decisions, and what of its n-grams earlier units have seen."""
 
     def before(unit: int) -> tuple[Grams | None, Grams]:
@@ -115,7 +118,7 @@ def _round(spark: SparkSession, context: Context, stage: OldBoth, number: int) -
         staying = np.repeat(stays, np.diff(firsts))
         own = np.unique(grams[staying])
         told = np.unique(grams) if shared is None else shared
-        return scattered(told, context.shards, _inside(told, own))
+        return scattered(told, context.shards, inside(told, own))
 
     def receive(unit: int, messages: list[bytes]) -> bool:
         shared, seen = unpack_all(messages) if messages else (np.zeros(0, np.uint64), np.zeros(0, bool))
@@ -143,7 +146,7 @@ def _answer(_shard: int, messages: list[tuple[int, bytes]]) -> Any:
         yield int(unit), pack(grams[mine], seen[mine])
 
 
-def _inside(values: Grams, among: Grams) -> npt.NDArray[np.bool_]:
+def inside(values: Grams, among: Grams) -> npt.NDArray[np.bool_]:
     """Which of `values` are in the sorted, distinct `among`."""
     if not len(among):
         return np.zeros(len(values), bool)
@@ -212,7 +215,7 @@ def bloom_shard(name: str, shards: int) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % shards
 
 
-def _run_bloom(spark: SparkSession, context: Context, stage: OldBoth) -> dict[str, Any]:
+def _run_bloom(spark: SparkSession | None, context: Context, stage: OldBoth) -> dict[str, Any]:
     units: dict[int, list[int]] = {}
     for unit in context.units:
         shard = bloom_shard(context.sources[unit].name, stage.bloom_shards)
@@ -230,9 +233,7 @@ def _run_bloom(spark: SparkSession, context: Context, stage: OldBoth) -> dict[st
         return [int(counts[0]), int(counts[1]), error]
 
     def every() -> list[list[float]]:
-        shards = sorted(units)
-        tasks = spark.sparkContext.parallelize(shards, max(1, len(shards)))
-        return tasks.map(work).collect()  # type: ignore[no-any-return]
+        return spread(spark, sorted(units), len(units), work)
 
     done = context.phase("rows", every)
     worst = max((error for *_, error in done), default=0.0)

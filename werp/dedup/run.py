@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from werp.dedup.belt import worst_clusters
-from werp.dedup.context import Context, ids_of, rows_of_nodes, spread, units_of_nodes
+from werp.dedup.context import Context, ids_of, over_units, rows_of_nodes, units_of_nodes
 from werp.dedup.exact import run_exact
 from werp.dedup.minhash import run_minhash
 from werp.dedup.old_both import run_old_both
-from werp.dedup.stages import OldBoth
+from werp.dedup.stages import OldBoth, Substring
+from werp.dedup.substring import run_substring
 from werp.rundir import new_file
 from werp.signals.exact import Exact
 from werp.signals.minhash import MinHash
@@ -32,11 +33,11 @@ from werp.tables import DEDUP
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Stage = Exact | MinHash | OldBoth
+Stage = Exact | MinHash | OldBoth | Substring
 
 
 def deduplicate(
-    spark: SparkSession, context: Context, stages: Sequence[Stage], targets: Sequence[Path]
+    spark: SparkSession | None, context: Context, stages: Sequence[Stage], targets: Sequence[Path]
 ) -> dict[str, Any]:
     """Run the stages over the documents that pass `context.rules`, and write each source's DEDUP table.
 
@@ -62,14 +63,16 @@ def deduplicate(
             pq.write_table(merged, partial, compression="zstd")
         return [int(context.candidates(unit).sum()), int(np.sum(merged.column("dropped").to_numpy()))]
 
-    counts = context.phase("merged", lambda: spread(spark, context, merge))
+    counts = context.phase("merged", lambda: over_units(spark, context, merge))
     worst = context.phase("worst", lambda: worst_clusters(spark, context, figures, targets))
     return {"stages": figures, "sources": _by_source(context, counts), "worst": worst}
 
 
-def _run(spark: SparkSession, context: Context, stage: Stage) -> dict[str, Any]:
+def _run(spark: SparkSession | None, context: Context, stage: Stage) -> dict[str, Any]:
     if isinstance(stage, OldBoth):
         return run_old_both(spark, context, stage)
+    if isinstance(stage, Substring):
+        return run_substring(spark, context, stage)
     if isinstance(stage, Exact):
         done = run_exact(spark, context, stage)
     else:

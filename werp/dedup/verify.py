@@ -44,7 +44,9 @@ def jaccard(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> float:
     return both / max(len(a) + len(b) - both, 1)
 
 
-def verified(spark: SparkSession, context: Context, stage: MinHash, edges: str, target: str) -> list[int]:
+def verified(
+    spark: SparkSession | None, context: Context, stage: MinHash, edges: str, target: str
+) -> list[int]:
     """Store the edges of `edges` whose true Jaccard similarity is at least `stage.verify`, as phase `target`.
 
     Returns how many edges each unit lost. Memory: the shingle hashes of the documents at a unit's edges, 8

@@ -1,9 +1,9 @@
 """Where a score cuts a whole run: the exact document at which a share of documents or tokens is reached.
 
 Documents are in one order: score from the highest, then id from the smallest. The last one kept is found by
-radix selection: every pass sums, over all files, documents and tokens by the next 16 bits of the sort key, until
-each cut lies at one document. Four passes settle scores, up to eight more settle equal scores by id. Only sums
-travel, 1 MiB for each cut at most; nothing depends on files, tasks or their order, and no sampling is done.
+radix selection: every pass sums, over all files, documents and tokens by the next 16 bits of the sort key,
+until each cut lies at one document. Four passes settle scores, up to eight more equal scores by id. Only
+sums travel, those that are not zero; nothing depends on files, tasks or their order, and no sampling is done.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from werp.dedup.exchange import pack, unpack
 from werp.rundir import new_file
 from werp.signals.base import Rule
 from werp.signals.quality import AnyOf, Buckets, KeepShare, Quality
+from werp.spread import spread
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,6 +33,7 @@ BUCKETS = 20
 _DIGITS = 12  # of 16 bits: 4 of the score, 8 of the id
 _SCORE_DIGITS = 4
 _SIGN = np.uint64(1 << 63)
+_GROUPS = 256  # of files, whose sums a pass brings together
 
 Keys = npt.NDArray[np.uint64]  # [documents, 3]: score (descending), id (both halves)
 Prefix = tuple[int, ...]
@@ -129,10 +131,10 @@ def within(keys: Keys, cut: Cut) -> npt.NDArray[np.bool_]:
 
 
 def cuts_of(
-    spark: SparkSession, quality: Quality, sources: Sequence[tuple[Path, Path | None]],
+    spark: SparkSession | None, quality: Quality, sources: Sequence[tuple[Path, Path | None]],
     rules: Sequence[Rule], folder: Path, temporary: Path, slices: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """Settle `quality.accept` over a run: {"cuts": {model: [Cut]}, "documents": n, "words": n} in plain values.
+    """Settle `quality.accept` over a run: {"cuts": {model: [Cut]}, "documents": n, "words": n}.
 
     sources: (signals, dedup) of each input file. Counted are the documents that rules and deduplication left.
     """
@@ -155,21 +157,24 @@ def cuts_of(
             partial.write_bytes(pack(words, *keys))
         return len(ids)
 
-    context = spark.sparkContext
-    slices = max(1, min(slices, len(units)))
-    context.parallelize(units, slices).map(prepare).collect()
+    spread(spark, units, slices, prepare)
+    groups = [units[k::_GROUPS] for k in range(min(_GROUPS, len(units)))]
     result: dict[str, Any] = {"cuts": {}}
     for place, name in enumerate(names):
 
         def histogram(prefixes: Sequence[Prefix], number: int, place: int = place) -> Any:
-            def part(own: Any) -> Any:
+            def part(own: list[int]) -> Any:
                 total = np.zeros((len(prefixes), 1 << 16, 2), np.int64)
                 for unit in own:
                     words, *keys = unpack((folder / f"{unit}.bin").read_bytes())
                     total += sums(keys[place].reshape(-1, 3), words.astype(np.int64), prefixes, number)
-                yield total
+                some = np.flatnonzero(total)
+                return some, total.ravel()[some]
 
-            return context.parallelize(units, slices).mapPartitions(part).treeReduce(np.add)
+            total = np.zeros((len(prefixes), 1 << 16, 2), np.int64)
+            for some, values in spread(spark, groups, slices, part):
+                total.ravel()[some] += values
+            return total
 
         found, totals = select(histogram, shares, column)
         result["cuts"][name] = [[cut.score, list(cut.key)] for cut in found]

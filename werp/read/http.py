@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import brotli
 import zstandard
 
-
 _ZSTD_WINDOW = 8 << 20  # the most that RFC 8878 lets a content encoding ask for
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 

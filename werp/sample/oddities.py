@@ -61,7 +61,7 @@ def other_records(site: Site, article: Page) -> list[Case]:
     kept = verdict("kept", "an HTML page stored as a resource")
     return [
         _no_page(f"{base}/again", "revisit", revisit, "the payload is elsewhere", (profile,)),
-        _no_page(f"{base}/text", "conversion", b"Some plain text.", "text made from another record"),
+        _no_page(f"{base}/text", "conversion", b"%PDF-1.4", "made from another record, no text", (("Content-Type", "application/pdf"),)),
         _no_page(f"{base}/rest", "continuation", b"the second half", "a part of a record", (("WARC-Segment-Number", "2"),)),
         _no_page(f"{base}/dot.gif", "resource", _GIF, "an image", (("Content-Type", "image/gif"),), RESOURCE_RULE),
         _no_page(f"{base}/note.txt", "resource", b"A note.", "plain text", (("Content-Type", "text/plain"),), RESOURCE_RULE),

@@ -1,4 +1,4 @@
-"""Stage read + extract: one archive file into its `records` and `documents` tables."""
+"""Stage read + extract: one input file into its `records` and `documents` tables."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from werp.edits import apply_edits
 from werp.extract.guard import Casualty, Extraction, Guard
 from werp.extract.prefilters import LanguagePrefilter, PagePrefilter, Prefilter
-from werp.pages import Row, crawl_of_name, crawl_of_warcinfo, row_of
+from werp.pages import ReadOptions, Row, crawl_of_name, crawl_of_warcinfo, row_of, row_of_given
 from werp.progress import Heartbeat
-from werp.read import Record, read_records
+from werp.read import Record, is_rows, read_records, read_rows
 from werp.recipe import ExtractOptions, Recipe
 from werp.rundir import new_file
 from werp.signals.base import Rule
@@ -82,7 +82,7 @@ def write_documents(
     The records table is renamed into place last: where it exists, both are whole. Memory is
     bounded by one record, one page's text and a row group, whatever the file's size.
 
-    limit: stop after this many HTML pages of the file; None reads it all.
+    limit: stop after this many pages (HTML, or texts given) of the file; None reads it all.
     """
     meta = Meta()
     guard = guard_for(recipe.extract, recipe.prefilters)
@@ -104,27 +104,33 @@ def write_documents(
 
 
 def _rows(unit: Unit, recipe: Recipe, limit: int | None) -> Iterator[Row]:
-    options = recipe.read
     prefilters = [prefilter for prefilter in recipe.prefilters if isinstance(prefilter, PagePrefilter)]
-    name = unit.file.name
-    crawl = crawl_of_name(name)
     pages = 0
-    for item in read_records(unit.file.path, max_block_bytes=options.max_record_mb << 20):
-        if isinstance(item, Record) and item.record_type == "warcinfo":
-            crawl = crawl_of_warcinfo(item) or crawl
-        row = row_of(item, name, crawl, options)
+    for row in _file_rows(unit, recipe.read):
+        pages += row.is_page
         if row.html is not None:
-            pages += 1
             _prefilter(row, prefilters)
         yield row
         if limit is not None and pages >= limit:
             return
 
 
+def _file_rows(unit: Unit, options: ReadOptions) -> Iterator[Row]:
+    name, most = unit.file.name, options.max_record_mb << 20
+    crawl = crawl_of_name(name)
+    if is_rows(name):
+        for given in read_rows(unit.file.path, options.fields, max_row_bytes=most):
+            yield row_of_given(given, name, crawl, options)
+        return
+    for item in read_records(unit.file.path, max_block_bytes=most):
+        if isinstance(item, Record) and item.record_type == "warcinfo":
+            crawl = crawl_of_warcinfo(item) or crawl
+        yield row_of(item, name, crawl, options)
+
+
 def _prefilter(row: Row, prefilters: Sequence[PagePrefilter]) -> None:
     """Settle a page that one of the prefilters skips."""
     assert row.html is not None
-    row.is_page = True
     for prefilter in prefilters:
         skipped = prefilter.skips(row.columns["url"] or "", row.columns.get("mime"), row.html)
         if skipped is not None:
@@ -165,6 +171,10 @@ def _extracted(rows: Iterator[Row], guard: Guard, meta: Meta) -> Iterator[Row]:
             guard.submit(row.html, row.columns["url"], row.content_type)
             in_flight = row
         elif in_flight is None:
+            yield row
+        elif row.text is not None:  # texts given are not heaped up behind a slow page
+            yield from land()
+            in_flight = None
             yield row
         else:
             waiting.append(row)

@@ -80,6 +80,7 @@ def write_ledger(
         sha, language = None, None
         if row["outcome"] is None:
             sha = shas[at]
+            row["text_bytes"] = sizes[at]
             language = languages[at] if languages else None
             if verdicts["stage"][at] is not None:
                 row["outcome"] = DROPPED
@@ -127,14 +128,15 @@ def _published(documents: Path, removed: dict[str, list[Span]]) -> tuple[list[st
     sizes: list[int] = []
     with pq.ParquetFile(documents) as source:
         for batch in source.iter_batches(1024, columns=["id", "text", "removed", "text_sha256"]):
-            ids += batch.column("id").to_pylist()
-            shas += batch.column("text_sha256").to_pylist()
             texts = published_texts(batch, removed)
             sizes += pc.binary_length(texts).to_pylist()
-            for index in range(len(ids) - batch.num_rows, len(ids)):
-                if ids[index] in removed:
-                    text = texts[index - len(ids) + batch.num_rows].as_py()
-                    shas[index] = hashlib.sha256(text.encode()).hexdigest()
+            stored, names = batch.column("text_sha256").to_pylist(), batch.column("id").to_pylist()
+            edited = pc.greater(pc.list_value_length(batch.column("removed")), 0).to_pylist()
+            for index, name in enumerate(names):
+                if edited[index] or name in removed:
+                    stored[index] = hashlib.sha256(texts[index].as_py().encode()).hexdigest()
+            ids += names
+            shas += stored
     return ids, shas, sizes
 
 

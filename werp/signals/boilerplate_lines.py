@@ -34,6 +34,7 @@ _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 CLASSES: dict[str, re.Pattern[str]] = {
     "cookie_banner": re.compile(
         r"(?:(?:we|this (?:web)?site|our (?:web)?site|this page) (?:also )?uses? (?:\w+ )?cookies\b.*"
+        r"\b(?:experience|(?:web)?site|ads|advert\w*|traffic|analy\w+|personali\w+|policy|consent)\b.*"
         r"|(?:accept|allow|reject|decline|manage|customi[sz]e)(?: all| only)?(?: necessary| essential)? cookies?"
         r"|cookie (?:settings|preferences|policy|notice|consent)"
         r"|by (?:continuing|using|clicking|browsing)\b.*\bcookies\b.*)"
@@ -43,7 +44,10 @@ CLASSES: dict[str, re.Pattern[str]] = {
         rf"(?:(?:share|tweet|pin|follow)(?: (?:this|us|me|it|the))?(?: (?:article|post|page|story))?(?: (?:on|via|with|to|by))?"
         rf"(?: (?:{_NETWORKS}|friends))*|(?:share|follow us|tweet|pin it)?[:\s]*(?:(?:{_NETWORKS})[\s,|/•·]+)+(?:{_NETWORKS}))"
     ),
-    "breadcrumb": re.compile(r"(?:home|start|index)(?:\s*(?:[>»›→]|::|/)\s*[^>»›→]{1,60}){1,8}|you are here:?.{0,120}"),
+    # Possessive, and no separator within a part: a line of separators costs no more than any other.
+    "breadcrumb": re.compile(
+        r"(?:home|start|index)(?:\s*+(?:[>»›→/]|::)\s*+(?:[^>»›→/:]|:(?!:)){1,60}+){1,8}+|you are here:?.{0,120}"
+    ),
     "script_leftover": re.compile(
         r"(?:(?:window\.(?:datalayer|adsbygoogle|_\w+)|document\.write|gtag|googletag|_gaq|fbq|jquery\s*\(document).*"
         r"|.{0,80}\b(?:enable|turn on|activate) javascript\b.{0,120}|javascript is (?:disabled|required|not enabled).{0,80}"
@@ -84,7 +88,7 @@ CLASSES: dict[str, re.Pattern[str]] = {
         r"|\d+ min(?:ute)?s? read|advertisements?|sponsored(?: content)?)"
     ),
 }  # fmt: skip
-_ENDS = " \t\r\n\v\f\u00a0*#|>-–—•·:.…!»«✓×✕[]()"
+_ENDS = "? \t\r\n\v\f\u00a0*#|>-–—•·:.…!»«✓×✕[]()"
 
 
 class BoilerplateLines(EditRule):

@@ -1,10 +1,10 @@
-"""Rule `decontaminate.v1`: documents that hold items of the evaluation benchmarks, found by `werp.decontaminate`.
+"""Rule `decontaminate.v1`: documents that hold items of the evaluation benchmarks (`werp.decontaminate`).
 
     - rule: decontaminate.v1
-      action: cut                 # drop the document, cut the item and 200 characters around it, or only report
+      action: cut       # drop the document, cut the item and 200 characters around it, or only report
 
-Put it first among the rules that edit, so that all text is searched. The benchmarks are a folder of JSON lines
-(`werp.decontaminate.items`): `benchmarks`, else $WERP_BENCHMARKS, else $WERP_DATA/benchmarks.
+Put it first among the rules that edit, so that all text is searched. The benchmarks are a folder of JSON
+lines (`werp.decontaminate.items`): `benchmarks`, else $WERP_BENCHMARKS, else $WERP_DATA/benchmarks.
 """
 
 from __future__ import annotations

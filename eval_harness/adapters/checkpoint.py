@@ -15,6 +15,7 @@ from torch import Tensor
 from eval_harness.adapters import shared_prefix
 from eval_harness.errors import EvalError
 from eval_harness.model import Rows
+from eval_harness.scorer import score_apart
 
 #: Tokens a batch, B x T: on two CPU cores larger ones were slower, a GPU needs them to be busy.
 BUDGET = {"cpu": 4096, "cuda": 65_536}
@@ -45,6 +46,7 @@ class CheckpointModel:
         self.model = checkpoint.model.to(self.device, dtype).eval()
         self.tokenizer = checkpoint.tokenizer
         self.window: int = checkpoint.config["train"]["window"]
+        self.seed: int | None = checkpoint.config["train"].get("seed")
         self.name = f"{checkpoint.config['rung']['name']} at {folder.name}"
         self.sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
         self.budget = BUDGET[self.device.type]
@@ -67,12 +69,18 @@ class CheckpointModel:
             self._forward, self._head, prefix, rows, self.device, self.shares_prefix
         )
 
+    def score(self, context: str, continuations: Sequence[str]) -> list[float]:
+        """The log-probability in nats of each continuation after the context."""
+        return score_apart(self, context, continuations)
+
     def about(self) -> dict[str, Any]:
         """Name, hash of the weights, and how it was run."""
         return {
             "name": self.name,
             "sha256": self.sha256,
             "window": self.window,
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "seed": self.seed,
             "device": self.device.type,
             "dtype": str(self.dtype).removeprefix("torch."),
             "shares_prefix": self.shares_prefix,

@@ -39,7 +39,9 @@ class _Attention(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is not functional.scaled_dot_product_attention:
             return func(*args, **kwargs)
-        named = dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), args, strict=False))
+        named = dict(
+            zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), args, strict=False)
+        )
         return self.attend(func, **{**named, **kwargs})
 
     def attend(self, func: Any, query: Tensor, key: Tensor, value: Tensor, **rest: Any) -> Tensor:
@@ -96,7 +98,8 @@ def run_prefix(forward: Forward, tokens: Sequence[int], device: torch.device) ->
     positions_1P = torch.arange(len(tokens), device=device)[None]
     with torch.inference_mode(), Kept() as kept:
         forward(ids_1P, positions_1P, None)
-    return kept.layers
+    layers: list[Pair] = kept.layers
+    return layers
 
 
 def run_rows(
@@ -122,9 +125,10 @@ def run_rows(
 
 
 def read(h_ND: Tensor, targets_N: Tensor, head: Head) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Log-probabilities of the targets, the sum over the vocabulary in float32, some predictions at a time."""
+    """Log-probabilities of the targets, softmax in float32, some predictions at a time."""
     log_p, top = [], []
-    for h_nD, targets_n in zip(h_ND.split(CHUNK), targets_N.split(CHUNK), strict=True):
+    for start in range(0, len(targets_N), CHUNK):
+        h_nD, targets_n = h_ND[start : start + CHUNK], targets_N[start : start + CHUNK]
         logits_nV = head(h_nD).float()
         own_n = logits_nV.gather(1, targets_n[:, None])[:, 0]
         log_p.append(own_n - logits_nV.logsumexp(1))

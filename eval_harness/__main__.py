@@ -18,6 +18,7 @@ from rich.console import Console
 from eval_harness import data, fetch
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
+from eval_harness.results import write_text
 from eval_harness.run import run_tasks, write_scores
 from eval_harness.table import scores_table
 from eval_harness.task import Task
@@ -113,6 +114,48 @@ def prompts(
         raise EvalError(f"{different} requests differ from those of {fetch.WHEEL}")
 
 
+@app.command(epilog="Everything after -- is B: compare a1.json a2.json a3.json -- b1.json b2.json b3.json")
+def compare(
+    a: Annotated[list[Path], typer.Argument(help="Scores files of A, one a seed; several sizes may mix.")],
+    against: Annotated[
+        list[Path] | None, typer.Option("--against", "-b", help="B's; or put them after --.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="accuracy, bits_per_byte (of the gold) or correct_prob.")
+    ] = "accuracy",
+    output: Annotated[Path | None, typer.Option(help="JSON file to write; a picture goes beside it.")] = None,
+    draws: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 10_000,
+) -> None:
+    """Say whether A is better than B, with the interval that the verdict rests on."""
+    from eval_harness import compare as comparing  # noqa: PLC0415
+    from eval_harness.picture import draw_comparison  # noqa: PLC0415
+
+    found = comparing.compare(a, against or [], metric, draws)
+    console = Console()
+    for table in comparing.comparison_tables(found):
+        console.print(table)
+    console.print(comparing.verdict_line(found))
+    if output is not None:
+        write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
+        draw_comparison(found, output.with_suffix(".png"))
+
+
+@app.command()
+def decide(
+    folder: Annotated[Path, typer.Argument(help="Runs as FOLDER/RECIPE/SIZE/SEED/scores.json.")],
+    output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+) -> None:
+    """Signal-to-noise of each task, and how often a small size ranks two recipes as the largest does."""
+    from eval_harness import decide as deciding  # noqa: PLC0415
+
+    found = deciding.decide(folder)
+    console = Console()
+    for table in deciding.decision_tables(found):
+        console.print(table)
+    if output is not None:
+        write_text(output, found.model_dump_json(indent=2) + "\n")
+
+
 def select(names: str) -> list[Task]:
     """The tasks named, each once; EvalError names the nearest right key for an unknown one."""
     if names == "all":
@@ -157,6 +200,11 @@ def package_version() -> str:
 
 def main() -> None:
     """Run the command line; an EvalError ends it with its text alone."""
+    if sys.argv[1:2] == ["compare"] and "--" in sys.argv:
+        # Typer drops the two dashes: what stands after them becomes options.
+        split = sys.argv.index("--")
+        others = [part for path in sys.argv[split + 1 :] for part in ("--against", path)]
+        sys.argv[split:] = others
     try:
         app()
     except EvalError as error:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eval_harness.results import CATEGORIES, Scores
+
+if TYPE_CHECKING:
+    from eval_harness.compare import Comparison
 
 COLOURS = {
     "world_knowledge": "#3b6ea8",
@@ -66,4 +69,45 @@ def draw_scores(scores: Scores, path: Path) -> None:
     macro = scores.averages.get("macro")
     mean = f", mean of nine {100 * macro.value:.1f}" if macro else ""
     axes.set_title(f"{scores.model['name']}{mean}", loc="left", fontsize=10)
+    save(made, path)
+
+
+def draw_comparison(comparison: Comparison, path: Path) -> None:
+    """Each task's difference with both intervals, the mean below; a band shows the noise floor."""
+    size = comparison.sizes[-1]
+    lines = [*size.tasks.items(), ("mean", size.macro)]
+    scale = 100.0 if comparison.metric != "bits_per_byte" else 1.0
+    made, axes = figure(7.5, 1.2 + 0.4 * max(3, len(lines)))
+    axes.axvline(0, color="#444444", linewidth=1)
+    if size.noise_floor is not None:
+        axes.axvspan(
+            -scale * size.noise_floor, scale * size.noise_floor, color="#eeeeee", label="noise floor"
+        )
+    for y, (name, row) in enumerate(reversed(lines)):
+        label = name == "mean"
+        axes.plot(
+            [scale * row.low, scale * row.high],
+            [y, y],
+            color="#3b6ea8",
+            linewidth=3,
+            label="crossed t interval, 95 %" if label else None,
+        )
+        axes.plot(
+            [scale * row.bootstrap_low, scale * row.bootstrap_high],
+            [y - 0.22, y - 0.22],
+            color="#b0b0b0",
+            linewidth=2,
+            label="bootstrap, 95 %" if label else None,
+        )
+        axes.plot(scale * row.difference, y, "o", color="#1d3b5e")
+    axes.set_yticks(range(len(lines)), [name for name, _ in reversed(lines)])
+    unit = "bits per byte of the gold, sign turned" if scale == 1.0 else "points"
+    axes.set_xlabel(f"A - B, {unit}")
+    axes.legend(loc="best", fontsize=8, frameon=False)
+    said = (
+        comparison.verdict
+        if comparison.verdict == "undecided"
+        else f"A is {comparison.verdict}, {comparison.scope}"
+    )
+    axes.set_title(f"{size.seeds} seeds: {said}", loc="left", fontsize=10)
     save(made, path)

@@ -6,6 +6,7 @@ python -m eval_harness run --model CHECKPOINT --tasks all --output scores.json
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -138,6 +139,60 @@ def compare(
     if output is not None:
         write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
         draw_comparison(found, output.with_suffix(".png"))
+
+
+@app.command()
+def probe(
+    output: Annotated[Path, typer.Option(help="The JSON file to write; a picture goes beside it.")],
+    model: Annotated[
+        str | None, typer.Option(help="Model to probe; left out: the layer whose limit is known, trained.")
+    ] = None,
+    dimensions: Annotated[str, typer.Option(help="Dimensions of x, joined by commas.")] = "1,2,3,4",
+    examples: Annotated[str, typer.Option(help="Examples in a prompt, joined by commas.")] = "2,4,8,16,32",
+    count: Annotated[int, typer.Option("--prompts", min=2, help="Prompts a point.")] = 64,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or auto")] = "auto",
+) -> None:
+    """In-context linear regression: error by number of examples, beside ridge regression and the mean."""
+    from eval_harness.probe import picture as drawing  # noqa: PLC0415
+
+    if model is None:
+        from eval_harness.probe.theory import theory  # noqa: PLC0415
+
+        found = theory()
+        write_text(output, found.model_dump_json(indent=2) + "\n")
+        drawing.draw_theory(found, output.with_suffix(".png"))
+        typer.echo(f"trained layer and limit are {found.distance:.1%} apart; written: {output}")
+        return
+    from eval_harness.adapters import load_model  # noqa: PLC0415
+    from eval_harness.probe import language  # noqa: PLC0415
+
+    def say(point: language.Point) -> None:
+        typer.echo(
+            f"{point.dimensions} dimensions, {point.examples:2} examples: model {point.model:.3f} "
+            f"± {point.model_error:.3f}, ridge {point.ridge:.3f}, mean {point.mean:.3f}"
+        )
+
+    loaded = load_model(model, device, dtype)
+    points = language.probe(loaded, integers(dimensions), integers(examples), count, progress=say)
+    report = {
+        "schema": "eval_harness.probe.v1",
+        "model": loaded.about(),
+        "points": [point.model_dump() for point in points],
+    }
+    write_text(output, json.dumps(report, indent=2) + "\n")
+    drawing.draw_probe(points, loaded.name, output.with_suffix(".png"))
+
+
+def integers(text: str) -> list[int]:
+    """Positive integers joined by commas; EvalError names what is none."""
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise EvalError(f"{text!r}: positive integers joined by commas are needed, as in 1,2,4")
+    return found
 
 
 @app.command()

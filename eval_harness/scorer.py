@@ -111,6 +111,15 @@ class Scorer:
                     progress(1)
         return [answer for answer in answers if answer is not None]
 
+    def score_tokens(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[Answer]:
+        """Answers to (context, continuation) pairs of token ids; neither may be empty."""
+        rows = [
+            _Row(i, [[*context, *continuation][:-1]], [[*context, *continuation]], [len(context)], 0)
+            for i, (context, continuation) in enumerate(pairs)
+        ]
+        answers = {row.ask: answer for row, answer in self._group(rows)} if rows else {}
+        return [answers[i] for i in range(len(pairs))]
+
     def _rows(self, asks: Sequence[Ask]) -> list[_Row]:
         """Tokens of every ask, with as many shots as fit the window."""
         rows: list[_Row | None] = [None] * len(asks)
@@ -263,11 +272,17 @@ def common(sequences: Sequence[list[int]]) -> int:
 
 
 def batches(rows: Sequence[_Row], length: Callable[[_Row], int], budget: int) -> Iterator[list[_Row]]:
-    """Rows of like length together, longest first; B x T at most `budget`, one row at least."""
+    """Rows of like length together, longest first; B x T at most `budget`, one row at least.
+
+    A batch that is not tiny also ends where rows get a quarter shorter than its first: padding costs more
+    there than another call.
+    """
     ordered = sorted(rows, key=lambda row: (-length(row), row.ask))
     batch: list[_Row] = []
     for row in ordered:
-        if batch and (len(batch) + 1) * length(batch[0]) > budget:
+        size = length(batch[0]) if batch else 0
+        short = len(batch) * size > budget / 16 and length(row) < 0.75 * size
+        if batch and (short or (len(batch) + 1) * size > budget):
             yield batch
             batch = []
         batch.append(row)

@@ -68,6 +68,7 @@ class HuggingFaceModel:
         sliding = getattr(config, "sliding_window", None) or "sliding_attention" in (
             getattr(config, "layer_types", None) or ()
         )
+        self._apart = self._head_comes_apart()
         self.shares_prefix = not sliding and shared_prefix.agrees(
             self._forward, self._head, config.vocab_size, self.device, TOLERANCE[dtype]
         )
@@ -103,17 +104,37 @@ class HuggingFaceModel:
         }
 
     def _forward(self, tokens_BT: Tensor, positions_BT: Tensor, mask_B1TS: Tensor | None) -> Tensor:
-        """Logits of every position: heads of `transformers` differ too much to be taken apart.
+        """Hidden states of every position, or their logits where the head can't be taken off.
 
         The mask is not passed on: it is set where attention is called.
         """
-        logits_BTV: Tensor = self.model(
-            input_ids=tokens_BT, position_ids=positions_BT, use_cache=False
-        ).logits
+        inputs = {"input_ids": tokens_BT, "position_ids": positions_BT, "use_cache": False}
+        if self._apart:
+            h_BTD: Tensor = self.model.base_model(**inputs).last_hidden_state
+            return h_BTD
+        logits_BTV: Tensor = self.model(**inputs).logits
         return logits_BTV
 
     def _head(self, h_ND: Tensor) -> Tensor:
-        return h_ND
+        if not self._apart:
+            return h_ND
+        logits_NV: Tensor = self.model.get_output_embeddings()(h_ND)
+        return logits_NV
+
+    def _head_comes_apart(self) -> bool:
+        """Whether base model and output matrix give the model's own logits: some scale or cap them.
+
+        Then the head is run at the predicting positions alone.
+        """
+        ids_1T = torch.arange(8, device=self.device)[None] % self.model.config.vocab_size
+        with torch.inference_mode():
+            whole = self.model(input_ids=ids_1T, use_cache=False).logits
+            try:
+                hidden = self.model.base_model(input_ids=ids_1T, use_cache=False).last_hidden_state
+                parts = self.model.get_output_embeddings()(hidden)
+            except (AttributeError, TypeError, RuntimeError):
+                return False
+        return parts.shape == whole.shape and bool(torch.equal(parts, whole))
 
 
 def digest_file(path: Path) -> bytes:

@@ -15,10 +15,10 @@ export JAVA_TOOL_OPTIONS ?= -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 INPUT ?=
 OUT ?= out/demo
 
-.PHONY: help setup test lint types demo clean
+.PHONY: help setup test lint types demo peers-eval clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.done  ## virtual environment, Java check, language model
 
@@ -44,6 +44,16 @@ lint: $(VENV)/.done
 
 types: $(VENV)/.done
 	$(BIN)/mypy werp jobs models eval_harness kernels
+
+# A peer to measure the evaluator against, in an environment of its own.
+PEERS_EVAL ?= .peers/lm-eval
+peers-eval: $(PEERS_EVAL)/.done  ## lm-evaluation-harness in its own environment: make peers-eval PEERS_EVAL=DIR
+$(PEERS_EVAL)/.done: .ci/constraints.txt
+	"$(PYTHON)" -m venv $(PEERS_EVAL)
+	grep -E '^(torch|numpy|tokenizers|safetensors|pyarrow|transformers|pydantic|typer|rich|scipy)==' .ci/constraints.txt > $(PEERS_EVAL)/pins.txt
+	$(PEERS_EVAL)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PEERS_EVAL)/pins.txt $(TORCH_INDEX) \
+	  'lm-eval[hf]==0.4.13' torch transformers pydantic typer rich scipy
+	@touch $@
 
 clean:  ## remove the virtual environment and the demo's output
 	rm -rf $(VENV) out

@@ -27,6 +27,7 @@ import typer
 
 from eval_harness.errors import EvalError
 from eval_harness.scorer import Answer, Ask, Scorer
+from eval_harness.task import UNCONDITIONAL
 
 # Threads that wait for each other asleep: on busy cores spinning ones took ten times as long. Read with
 # torch.
@@ -112,6 +113,106 @@ def run(
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     print(json.dumps(report, indent=2))
+
+
+@app.command()
+def parity(
+    packed: Annotated[Path, typer.Option(help="Folder that pack wrote.")],
+    model: Annotated[str, typer.Option(help="As for run.")] = "random-small",
+    items: Annotated[int, typer.Option(help="Items a task.")] = 10,
+    output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+) -> None:
+    """Accuracies of the harness's own evaluation loop, with its model and with ours in it, beside ours.
+
+    Each task becomes one of the harness's, its documents the rendered prompts, so that formats are the same;
+    its `acc` is our raw accuracy and its `acc_norm`, over choices with their leading space, is ours per
+    character.
+    """
+    import torch  # noqa: PLC0415
+
+    from eval_harness.adapters import load_model  # noqa: PLC0415
+
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = model
+        if model.startswith("random-"):
+            folder = str(random_llama(model.removeprefix("random-"), packed, Path(scratch)))
+        asks = {
+            name: [ask for ask in of if ask.contexts[0] != UNCONDITIONAL and len(set(ask.contexts)) == 1][
+                :items
+            ]
+            for name, of in read_packed(packed, None).items()
+        }
+        asks = {name: of for name, of in asks.items() if of}
+        loaded = load_model(folder, "cpu", "float32")
+        mine = {name: hits(of, Scorer(loaded).score(of)) for name, of in asks.items()}
+        theirs = in_harness("hf", f"pretrained={folder},dtype=float32,max_length=2048", asks, Path(scratch))
+        inside = in_harness("blu-werp", f"path={folder},dtype=float32", asks, Path(scratch))
+    report = {
+        name: {"ours": mine[name], "lm-eval hf": theirs[name], "lm-eval blu-werp": inside[name]}
+        for name in asks
+    }
+    if output is not None:
+        output.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    print(json.dumps(report, indent=2))
+    if any(len({json.dumps(row, sort_keys=True) for row in rows.values()}) > 1 for rows in report.values()):
+        raise EvalError("accuracies differ")
+
+
+def hits(asks: Sequence[Ask], answers: Sequence[Answer]) -> dict[str, float]:
+    """Accuracy raw and per character; the gold choice is the first, which no random model knows."""
+    raw, per_character = 0, 0
+    for ask, answer in zip(asks, answers, strict=True):
+        lengths = [len(text) for text in ask.continuations]
+        normed = [p / n for p, n in zip(answer.log_p, lengths, strict=True)]
+        raw += answer.log_p.index(max(answer.log_p)) == 0
+        per_character += normed.index(max(normed)) == 0
+    return {"acc": round(raw / len(asks), 6), "acc_norm": round(per_character / len(asks), 6)}
+
+
+def in_harness(model: str, arguments: str, asks: Asks, scratch: Path) -> dict[str, dict[str, float]]:
+    """Accuracies by lm-evaluation-harness, each task's asks as documents of a task of its own."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import lm_eval.models.huggingface  # noqa: F401, PLC0415 - registers hf
+    from lm_eval import simple_evaluate  # noqa: PLC0415
+    from lm_eval.tasks import TaskManager  # noqa: PLC0415
+
+    import eval_harness.adapters.lm_eval  # noqa: F401, PLC0415 - registers blu-werp
+
+    folder = scratch / f"tasks-{model}"
+    folder.mkdir()
+    for name, of in asks.items():
+        lines = [
+            {"text": ask.head + "".join(ask.shots) + ask.contexts[0], "choices": ask.continuations}
+            for ask in of
+        ]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        task = {
+            "task": f"werp_{name}",
+            "dataset_path": "json",
+            "dataset_kwargs": {"data_files": {"test": str(folder / f"{name}.jsonl")}},
+            "test_split": "test",
+            "output_type": "multiple_choice",
+            "doc_to_text": "{{text}}",
+            "doc_to_choice": "{{choices}}",
+            "doc_to_target": 0,
+            "target_delimiter": "",
+            "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],
+        }
+        (folder / f"{name}.yaml").write_text(json.dumps(task), "utf-8")  # JSON is YAML
+    found = simple_evaluate(
+        model=model,
+        model_args=arguments,
+        tasks=[f"werp_{name}" for name in asks],
+        task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+        batch_size=4,
+        device="cpu",
+        bootstrap_iters=0,
+    )["results"]
+    return {
+        name: {metric: round(found[f"werp_{name}"][f"{metric},none"], 6) for metric in ("acc", "acc_norm")}
+        for name in asks
+    }
 
 
 def ours(model: Any, asks: Asks, repeat: int) -> tuple[Scorer, dict[str, list[Answer]], float]:

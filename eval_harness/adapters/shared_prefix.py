@@ -74,7 +74,9 @@ class After(_Attention):
         if self.layers:
             kept_k, kept_v = self.layers[self.at]
             self.at += 1
-            B = key.shape[0]
+            B, groups = key.shape[0], key.shape[1] // kept_k.shape[1]
+            if groups > 1:  # heads that a library repeats when there is a mask, and shares when there is none
+                kept_k, kept_v = (x.repeat_interleave(groups, dim=1) for x in (kept_k, kept_v))
             key = torch.cat((kept_k.expand(B, -1, -1, -1), key), dim=2)
             value = torch.cat((kept_v.expand(B, -1, -1, -1), value), dim=2)
         rest |= {"attn_mask": self.mask, "is_causal": False}

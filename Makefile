@@ -49,7 +49,7 @@ types: $(VENV)/.done
 	$(BIN)/mypy werp jobs models eval_harness kernels
 
 # datatrove pins trafilatura 1.11, which needs lxml_html_clean; its Gopher filters need spaCy.
-peers: $(PEERS)/datatrove/.done  ## environments of the tools the benches measure against
+peers: $(PEERS)/datatrove/.done $(PEERS)/dedup/.done  ## environments of the tools the benches measure against
 
 $(PEERS)/datatrove/.done:
 	"$(PYTHON)" -m venv $(PEERS)/datatrove
@@ -58,8 +58,14 @@ $(PEERS)/datatrove/.done:
 	$(PEERS)/datatrove/bin/python -c 'from trafilatura import extract; assert "text" in extract("<html><body><article><p>" + "Some text here. " * 30 + "</p></article></body></html>")'
 	@touch $@
 
+$(PEERS)/dedup/.done:
+	"$(PYTHON)" -m venv $(PEERS)/dedup
+	$(PEERS)/dedup/bin/python -m pip install --quiet --disable-pip-version-check \
+	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 xxhash spacy
+	@touch $@
+
 clean:  ## remove the virtual environment and the demo's output
-	rm -rf $(VENV) out
+	rm -rf $(VENV) $(PEERS) out
 
 demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; INPUT='x/*.warc.gz' takes real pages
 	@set -euo pipefail; crawl='$(INPUT)'; \

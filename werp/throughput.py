@@ -3,11 +3,11 @@
     make peers
     python -m werp.throughput $WERP_DATA/warc-pages --peer .peers/datatrove/bin/python --model lid.176.ftz
 
-The first `--pages` pages of the archives are written once, and five times with the address and one word of
-each copy changed. Each pipeline runs on both, without deduplication; its rate is the slope, 4 x pages over the
-difference of the two CPU times (of all its processes), so that start-up counts for neither. Rows: datatrove;
-ours with the same extraction options and no prefilter (a); ours with the prefilters of recipe `fineweb` (b).
-Prints a JSON object.
+`--pages` pages, spread evenly over the archives, are written once, and five times with the address and one
+word of each copy changed. Each pipeline runs on both, without deduplication; its rate is the slope, 4 x pages
+over the difference of the two CPU times (of all its processes), so that start-up counts for neither. Rows:
+datatrove; ours with the same extraction options and no prefilter (a); ours with the prefilters of recipe
+`fineweb` (b). Prints a JSON object.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ LocalPipelineExecutor(pipeline=[
 
 
 def pages(folder: Path, most: int) -> list[tuple[str, str, bytes]]:
-    """(address, date, HTTP message) of the first responses in the archives of a folder."""
-    out = []
+    """(address, date, HTTP message) of so many responses in the archives of a folder, evenly spread."""
+    out: list[tuple[str, str, bytes]] = []
     for path in sorted(folder.glob("*.warc.gz")):
         with path.open("rb") as stream:
             for record in ArchiveIterator(stream, no_record_parse=True):
@@ -75,9 +75,7 @@ def pages(folder: Path, most: int) -> list[tuple[str, str, bytes]]:
                     headers = record.rec_headers
                     url, date = headers.get_header("WARC-Target-URI"), headers.get_header("WARC-Date")
                     out.append((url, date, record.content_stream().read()))
-                if len(out) == most:
-                    return out
-    return out
+    return [out[i * len(out) // most] for i in range(min(most, len(out)))]
 
 
 def copies(originals: list[tuple[str, str, bytes]], times: int) -> Iterator[tuple[str, str, bytes]]:

@@ -56,7 +56,7 @@ def test_they_match_what_the_expressions_match(werp_data: Path) -> None:
     ]
     assert len(pairs) >= 15
     matched = 0
-    for page in pages(werp_data, 45):
+    for page in pages(werp_data, 90):
         try:
             tree = html.document_fromstring(page.encode())
         except etree.ParserError:
@@ -65,7 +65,7 @@ def test_they_match_what_the_expressions_match(werp_data: Path) -> None:
             found = expression(tree)
             assert quick(tree) == found, str(expression.path)
             matched += len(found)
-    assert matched > 1000
+    assert matched > 500
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ extractor = Trafilatura(favor_precision=True, deduplicate=True)
 if sys.argv[2] == "quick":
     extractor.warm_up()
 texts = []
-for page in pages(Path(sys.argv[1]), 60):
+for page in pages(Path(sys.argv[1]), 120):
     try:
         texts.append(extractor.extract(page, None))
     except Exception as error:

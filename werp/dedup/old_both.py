@@ -118,7 +118,7 @@ def _round(spark: SparkSession | None, context: Context, stage: OldBoth, number:
         staying = np.repeat(stays, np.diff(firsts))
         own = np.unique(grams[staying])
         told = np.unique(grams) if shared is None else shared
-        return scattered(told, context.shards, _inside(told, own))
+        return scattered(told, context.shards, inside(told, own))
 
     def receive(unit: int, messages: list[bytes]) -> bool:
         shared, seen = unpack_all(messages) if messages else (np.zeros(0, np.uint64), np.zeros(0, bool))
@@ -146,7 +146,7 @@ def _answer(_shard: int, messages: list[tuple[int, bytes]]) -> Any:
         yield int(unit), pack(grams[mine], seen[mine])
 
 
-def _inside(values: Grams, among: Grams) -> npt.NDArray[np.bool_]:
+def inside(values: Grams, among: Grams) -> npt.NDArray[np.bool_]:
     """Which of `values` are in the sorted, distinct `among`."""
     if not len(among):
         return np.zeros(len(values), bool)

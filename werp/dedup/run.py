@@ -23,7 +23,8 @@ from werp.dedup.context import Context, ids_of, over_units, rows_of_nodes, units
 from werp.dedup.exact import run_exact
 from werp.dedup.minhash import run_minhash
 from werp.dedup.old_both import run_old_both
-from werp.dedup.stages import OldBoth
+from werp.dedup.stages import OldBoth, Substring
+from werp.dedup.substring import run_substring
 from werp.rundir import new_file
 from werp.signals.exact import Exact
 from werp.signals.minhash import MinHash
@@ -32,7 +33,7 @@ from werp.tables import DEDUP
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Stage = Exact | MinHash | OldBoth
+Stage = Exact | MinHash | OldBoth | Substring
 
 
 def deduplicate(
@@ -70,6 +71,8 @@ def deduplicate(
 def _run(spark: SparkSession | None, context: Context, stage: Stage) -> dict[str, Any]:
     if isinstance(stage, OldBoth):
         return run_old_both(spark, context, stage)
+    if isinstance(stage, Substring):
+        return run_substring(spark, context, stage)
     if isinstance(stage, Exact):
         done = run_exact(spark, context, stage)
     else:

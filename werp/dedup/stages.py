@@ -44,3 +44,14 @@ class OldBoth(_Unmeasured):
         0.02, gt=0, lt=1, description="the run fails when a filter's false-positive rate would exceed this"
     )
     max_rounds: int = Field(50, ge=1, description="rounds in which decisions must settle, or the run fails")
+
+
+class Substring(_Unmeasured):
+    """Passages that occurred before, word for word; the first occurrence stays.
+
+    ExactSubstr of Lee et al. 2022 (arXiv 2107.06499) without a suffix array: see `werp.dedup.substring`. A
+    document of which nothing is left is dropped as `substring.v1.empty`.
+    """
+
+    rule: Literal["substring.v1"] = "substring.v1"
+    min_tokens: int = Field(50, ge=8, le=10_000, description="words of the shortest passage that is cut")

@@ -47,7 +47,7 @@ types: $(VENV)/.done
 
 peers-dedup: $(VENV)/.done  ## peers that MinHash is measured beside, in .venv-peers-dedup
 	$(BIN)/python -m venv .venv-peers-dedup
-	.venv-peers-dedup/bin/python -m pip install --quiet rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 xxhash spacy
+	.venv-peers-dedup/bin/python -m pip install --quiet rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 "xxhash<4" spacy tokenizers
 
 clean:  ## remove the virtual environment and the demo's output
 	rm -rf $(VENV) .venv-peers-dedup out

@@ -44,10 +44,10 @@ def loop(texts: list[str], n: int = 13, threshold: float = 0.8) -> list[str | No
     return out
 
 
-def chained(werp_data: Path, count: int) -> list[str]:
+def chained(corpora: Path, count: int) -> list[str]:
     """Documents of several lines in which lines wander: copied, cut, joined, and copied from copies."""
     chance = random.Random(11)
-    lines = passages(werp_data / "corpora", count, 90, 250)
+    lines = passages(corpora, count, 90, 250)
     documents: list[str] = []
     for k in range(count):
         body = [lines[k]]
@@ -82,7 +82,7 @@ def left_of(sources: list[Source], rows: list[dict[str, Any]]) -> list[str | Non
 
 @pytest.fixture(scope="module")
 def texts(werp_data: Path) -> list[str]:
-    return chained(werp_data, 4000)
+    return chained(werp_data / "corpora", 4000)
 
 
 @pytest.fixture(scope="module")

@@ -92,13 +92,14 @@ def substring(folder: Path, data: Path) -> dict[str, Any]:
     return {
         "documents": len(texts), "windows": windows,
         "windows_exchanged": figures["stages"][0]["windows_exchanged"],
-        "documents_cut": sum(map(bool, gone_words)), "words_cut": sum(gone_words), "equal": found == gone_words,
+        "documents_cut": sum(map(bool, gone_words)), "words_cut": sum(gone_words),
+        "equal": found == gone_words,
         "peak_mb_before_and_after": [round(before / 1024), round(after / 1024)],
     }  # fmt: skip
 
 
 def earlier(folder: Path, data: Path) -> dict[str, Any]:
-    """Exact and MinHash on 50,000 documents: adding a crawl is one run over both; taking it away, the first."""
+    """Exact and MinHash on 50,000 documents: adding a crawl, and taking it away."""
     chance = random.Random(8)
     texts = passages(data, 40_000, 400, 700)
     texts += [near_copy(chance.choice(texts), chance.randint(0, 4), chance) for _ in range(10_000)]
@@ -109,7 +110,8 @@ def earlier(folder: Path, data: Path) -> dict[str, Any]:
         with (crawl / f"part-{part}.jsonl").open("w", encoding="utf-8") as file:
             for row, text in enumerate(texts[part::8]):
                 date = f"2026-0{chance.randint(1, 9)}-01T00:00:00Z"
-                file.write(json.dumps({"text": text, "url": f"https://x/{part}/{row}", "date": date}) + "\n")
+                page = {"text": text, "url": f"https://x.example/{part}/{row}", "date": date}
+                file.write(json.dumps(page) + "\n")
     stages = [{"rule": "exact.v1"}, {"rule": "minhash.v1", "preset": "fineweb"}]
     stages = [{**stage, "survivor": "newest"} for stage in stages]
     recipe = Recipe.model_validate({"name": "two", "dedup": stages})

@@ -32,7 +32,9 @@ from werp.extract.guard import Caps
 from werp.extract.prefilters import AnyPrefilter
 from werp.pages import ReadOptions
 from werp.signals.base import EditRule, Rule
+from werp.signals.boilerplate_lines import BoilerplateLines
 from werp.signals.c4 import C4
+from werp.signals.decontaminate import Decontaminate
 from werp.signals.exact import Exact
 from werp.signals.fineweb_quality import FineWebQuality
 from werp.signals.gopher_quality import GopherQuality
@@ -42,6 +44,7 @@ from werp.signals.length import Length
 from werp.signals.minhash import MinHash
 from werp.signals.own import Own
 from werp.signals.pii import Pii
+from werp.signals.quality import AnyOf, Buckets, KeepShare, Model, Quality
 from werp.signals.refinedweb_lines import RefinedWebLines
 from werp.signals.url import Url
 
@@ -62,6 +65,8 @@ AnyRule = Annotated[
     | Annotated[FineWebQuality, Tag("fineweb_quality.v1")]
     | Annotated[RefinedWebLines, Tag("refinedweb_lines.v1")]
     | Annotated[Pii, Tag("pii.v1")]
+    | Annotated[BoilerplateLines, Tag("boilerplate_lines.v1")]
+    | Annotated[Decontaminate, Tag("decontaminate.v1")]
     | Annotated[Own, Tag("module:function")],
     Discriminator(rule_tag),
 ]
@@ -132,6 +137,9 @@ class Recipe(BaseModel):
         (), description="stages of deduplication across the whole run, each on what those before it left"
     )
     dedup_limits: Limits = Limits()
+    quality: Quality | None = Field(
+        None, description="classifiers, on what deduplication left; null for none"
+    )
     shards: ShardOptions = ShardOptions()
 
     @field_validator("rules", "dedup")
@@ -157,7 +165,8 @@ class Recipe(BaseModel):
 
     def measured(self) -> list[Rule]:
         """Every rule whose signals are measured, in order."""
-        return [*self.rules, *(stage for stage in self.dedup if stage.measures)]
+        last = [self.quality] if self.quality else []
+        return [*self.rules, *(stage for stage in self.dedup if stage.measures), *last]
 
 
 def recipe_names() -> list[str]:
@@ -234,7 +243,8 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     tagged.update(EXTRACTORS)
     sections: dict[str, type[BaseModel]] = {
         "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "shards": ShardOptions,
-        "dedup_limits": Limits,
+        "dedup_limits": Limits, "quality": Quality, "models": Model, "any_of": AnyOf,
+        "keep_documents": KeepShare, "keep_tokens": KeepShare, "buckets": Buckets,
     }  # fmt: skip
     for part in reversed(location):
         if part in tagged:

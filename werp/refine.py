@@ -9,6 +9,7 @@ the tasks. What a killed run had finished is found again by its key.
 from __future__ import annotations
 
 import datetime
+import json
 import shutil
 import sys
 import time
@@ -31,6 +32,7 @@ from werp.errors import WerpError, nearest
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.progress import Heartbeat, say, shown
+from werp.quality.cuts import cuts_of
 from werp.read.rows import check_columns
 from werp.recipe import Recipe
 from werp.rundir import REPORT, RunDirectory, write_atomically
@@ -181,11 +183,11 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
         plan.run.clean_temporary()
         timings: dict[str, float] = {}
         metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
-        dedup, verdicts = settle(spark, plan, timings)
+        dedup, settled, verdicts = settle(spark, plan, timings)
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
-        manifest = _manifest(plan, metas, verdicts, shards, dedup, timings)
+        manifest = _manifest(plan, metas, verdicts, shards, dedup, settled, timings)
         plan.run.commit(manifest, manifest["files"])
     _report(plan)
     return manifest
@@ -193,16 +195,19 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
 
 def settle(
     spark: SparkSession | None, plan: Plan, timings: dict[str, float]
-) -> tuple[dict[str, Any], list[Verdicts]]:
-    """From stored signals to the ledger: deduplication, then every record's verdict; no text is measured.
+) -> tuple[dict[str, Any], dict[str, Any], list[Verdicts]]:
+    """From stored signals to the ledger: deduplication, quality, every record's verdict; nothing is measured.
 
-    Returns the figures of deduplication and each unit's verdicts. `werp what-if` replays a run by this
-    very function. Without a session all is done in this process.
+    Returns the figures of deduplication, the cuts and each unit's verdicts. `werp what-if` replays a run by
+    this very function. Without a session all is done in this process.
     """
     dedup: dict[str, Any] = {}
     if plan.recipe.dedup:
         dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
-    return dedup, _timed(timings, "ledger", lambda: _ledgers(spark, plan))
+    settled: dict[str, Any] = {}
+    if plan.recipe.quality:
+        settled = _timed(timings, "quality", lambda: _quality(spark, plan))
+    return dedup, settled, _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled))
 
 
 def _report(plan: Plan) -> None:
@@ -290,7 +295,25 @@ def _dedup(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     return figures
 
 
-def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
+def _quality(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
+    """Settle what `quality.accept` leaves to the whole run; found again when a killed run goes on."""
+    staged, recipe, folder = plan.run.staged, plan.recipe, plan.run.run_work / "quality"
+    assert recipe.quality is not None
+    done = folder / "cuts.json"
+    if done.is_file():
+        found: dict[str, Any] = json.loads(done.read_text())
+        return found
+    sources = [
+        (staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None)
+        for unit in plan.units
+    ]
+    temporary = plan.run.work / "tmp"
+    settled = cuts_of(spark, recipe.quality, sources, recipe.rules, folder, temporary, _slices(plan))
+    write_atomically(done, json.dumps(settled).encode(), temporary)
+    return settled
+
+
+def _ledgers(spark: SparkSession | None, plan: Plan, settled: dict[str, Any]) -> list[Verdicts]:
     staged, recipe, work = plan.run.staged, plan.recipe, plan.run.work
 
     def settle(unit: Unit) -> Verdicts:
@@ -300,7 +323,7 @@ def _ledgers(spark: SparkSession | None, plan: Plan) -> list[Verdicts]:
         return write_ledger(
             staged("records") / unit.documents, staged("documents") / unit.documents,
             staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None,
-            ledger, recipe, work / "tmp",
+            ledger, recipe, settled, work / "tmp",
         )  # fmt: skip
 
     return spread(spark, plan.units, _slices(plan), settle)
@@ -310,6 +333,7 @@ def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) ->
     staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
     groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
     units, deduplicated = plan.units, bool(plan.recipe.dedup)
+    scores = plan.recipe.quality.signals() if plan.recipe.quality else ()
 
     def write(item: tuple[int, list[int]]) -> list[str]:
         number, members = item
@@ -321,7 +345,7 @@ def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) ->
             )
             for i in members
         ]  # fmt: skip
-        return write_group(number, sources, staged("shards"), options, work / "tmp")
+        return write_group(number, sources, staged("shards"), options, scores, work / "tmp")
 
     names = spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
     return [name for group in names for name in group]
@@ -344,6 +368,7 @@ def _manifest(
     verdicts: list[Verdicts],
     shards: list[str],
     dedup: dict[str, Any],
+    settled: dict[str, Any],
     timings: dict[str, float],
 ) -> dict[str, Any]:
     outcomes: Counter[tuple[str, str, str]] = Counter()
@@ -388,6 +413,7 @@ def _manifest(
         "documents": rows["documents"],
         "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
         "casualties": dict(sorted(casualties.items())),
+        "quality": settled,
         "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
         "earlier": [run.key for run in plan.earlier],
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},

@@ -4,7 +4,7 @@
     python -m werp.signals.agree RUN_DIRECTORY --peer .peers/datatrove/bin/python
 
 Every document of a finished run is given, as extracted, to each of our rules and to datatrove's filter of the
-same name with the same thresholds; FineWeb's custom rules are given the text that the C4 rules left, each side
+same name with the same thresholds; FineWeb's custom rules get the text that the C4 rules left, each side
 its own. Compared are the decisions and, for the rules that edit, the texts. Prints a JSON object;
 `--differences FILE` writes one line for each difference.
 """

@@ -19,8 +19,9 @@ _DOCUMENT_SOURCES = (
     "read", "extract", "pages.py", "language.py", "lists.py", "signals/url.py", "tables.py",
     "stages/documents.py",
 )  # fmt: skip
-_EDIT_SOURCES = ("edits.py", "signals")
-_SIGNAL_SOURCES = ("signals", "edits.py", "lists.py", "language.py", "tables.py", "stages/signals.py")
+_EDIT_SOURCES = ("edits.py", "signals", "decontaminate")
+_SIGNAL_SOURCES = ("signals", "edits.py", "lists.py", "language.py", "tables.py", "stages/signals.py",
+    "quality/classifier.py", "decontaminate")  # fmt: skip
 
 
 _NO_EDITS = "none"
@@ -76,7 +77,9 @@ def units_of(files: list[InputFile], recipe: Recipe, limit: int | None) -> list[
 
 def _measured(recipe: Recipe) -> dict[str, object]:
     """What the signals follow from: the rules' parameters, and for each the edits that come before it."""
-    measured: dict[str, object] = {"segmenter": recipe.segmenter}
+    measured: dict[str, object] = {"segmenter": None}
+    if recipe.segmenter == "icu":  # its dictionaries follow its release
+        measured["segmenter"] = ["icu4py", version("icu4py")]
     before: list[list[object]] = []
     for rule in recipe.measured():
         own = rule.measure_parameters()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from werp.decide import decide, text_of
 from werp.edits import Span
+from werp.quality.cuts import rejected
 from werp.recipe import Recipe
 from werp.rundir import new_file
 from werp.stages.published import published_texts, removed_spans
@@ -51,11 +52,13 @@ def write_ledger(
     dedup: Path | None,
     ledger: Path,
     recipe: Recipe,
+    settled: dict[str, Any],
     temporary: Path,
 ) -> Verdicts:
     """Give every record of one input file its verdict, and store the ledger.
 
     dedup: the unit's file of what deduplication found; None where the recipe has no such stage.
+    settled: what `werp.quality.cuts.cuts_of` found over the whole run.
     Raises `ValueError` when the tables do not belong together (a document without signals).
     """
     table = pq.read_table(records)
@@ -65,6 +68,7 @@ def write_ledger(
     if measured.column("id").to_pylist() != ids:
         raise ValueError(f"{signals}: its rows are not those of {documents}; remove both and run again")
     verdicts = decide(measured, recipe.rules).to_pydict()
+    poor = rejected(measured, recipe.quality, settled) if recipe.quality else None
     languages = (
         measured.column("language.label").to_pylist() if "language.label" in measured.column_names else None
     )
@@ -83,6 +87,9 @@ def write_ledger(
                 row.update({name: verdicts[name][at] for name in ("stage", "rule", "value", "threshold")})
             elif row["id"] in dropped:
                 row.update(outcome=DROPPED, stage="dedup", **dropped[row["id"]])
+            elif poor is not None and poor.rule[at] is not None:
+                row.update(outcome=DROPPED, stage="quality", rule=poor.rule[at])
+                row.update(value=text_of(poor.value[at]), threshold=text_of(poor.threshold[at]))
             else:
                 row["outcome"] = KEPT
                 kept_bytes += sizes[at]

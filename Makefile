@@ -61,7 +61,7 @@ $(PEERS)/datatrove/.done:
 $(PEERS)/dedup/.done:
 	"$(PYTHON)" -m venv $(PEERS)/dedup
 	$(PEERS)/dedup/bin/python -m pip install --quiet --disable-pip-version-check \
-	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 xxhash spacy
+	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 'xxhash<4' spacy tokenizers
 	@touch $@
 
 $(PEERS)/lm-eval/.done: .ci/constraints.txt

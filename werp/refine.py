@@ -414,6 +414,7 @@ def _manifest(
         "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
         "casualties": dict(sorted(casualties.items())),
         "quality": settled,
+        "contamination": _contamination(verdicts),
         "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
         "earlier": [run.key for run in plan.earlier],
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
@@ -445,6 +446,17 @@ def _manifest(
             "shards": shards,
         },
     }
+
+
+def _contamination(verdicts: list[Verdicts]) -> dict[str, dict[str, int]]:
+    """Documents with items of a benchmark, over all units."""
+    total: dict[str, dict[str, int]] = {}
+    for verdict in verdicts:
+        for task, (documents, kept) in verdict.contamination.items():
+            counts = total.setdefault(task, {"documents": 0, "kept": 0})
+            counts["documents"] += documents
+            counts["kept"] += kept
+    return dict(sorted(total.items()))
 
 
 def _versions(recipe: Recipe) -> dict[str, str]:

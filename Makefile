@@ -15,7 +15,10 @@ export JAVA_TOOL_OPTIONS ?= -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 INPUT ?=
 OUT ?= out/demo
 
-.PHONY: help setup test lint types demo peers-dedup clean
+# The peers that the benches measure against, each in an environment of its own.
+PEERS ?= .peers
+
+.PHONY: help setup test lint types demo clean peers
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,7 +39,7 @@ $(VENV)/.done: pyproject.toml .ci/constraints.txt .ci/java
 	@touch $@
 
 test: lint types  ## every check that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.done
 	$(BIN)/ruff check .
@@ -45,12 +48,24 @@ lint: $(VENV)/.done
 types: $(VENV)/.done
 	$(BIN)/mypy werp jobs models eval_harness kernels
 
-peers-dedup: $(VENV)/.done  ## peers that MinHash is measured beside, in .venv-peers-dedup
-	$(BIN)/python -m venv .venv-peers-dedup
-	.venv-peers-dedup/bin/python -m pip install --quiet rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 xxhash spacy
+# datatrove pins trafilatura 1.11, which needs lxml_html_clean; its Gopher filters need spaCy.
+peers: $(PEERS)/datatrove/.done $(PEERS)/dedup/.done  ## environments of the tools the benches measure against
+
+$(PEERS)/datatrove/.done:
+	"$(PYTHON)" -m venv $(PEERS)/datatrove
+	$(PEERS)/datatrove/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'datatrove[io,processing]==0.10.1' lxml_html_clean spacy==3.8.18 fasttext-wheel==0.9.2
+	$(PEERS)/datatrove/bin/python -c 'from trafilatura import extract; assert "text" in extract("<html><body><article><p>" + "Some text here. " * 30 + "</p></article></body></html>")'
+	@touch $@
+
+$(PEERS)/dedup/.done:
+	"$(PYTHON)" -m venv $(PEERS)/dedup
+	$(PEERS)/dedup/bin/python -m pip install --quiet --disable-pip-version-check \
+	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 xxhash spacy
+	@touch $@
 
 clean:  ## remove the virtual environment and the demo's output
-	rm -rf $(VENV) .venv-peers-dedup out
+	rm -rf $(VENV) $(PEERS) out
 
 demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; INPUT='x/*.warc.gz' takes real pages
 	@set -euo pipefail; crawl='$(INPUT)'; \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import lzma
 import shutil
@@ -15,8 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 from warcio.archiveiterator import ArchiveIterator
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
 
 from tests.job import manifest, run, table
+from werp.inputs import list_inputs
+from werp.recipe import load_recipe
+from werp.refine import Options, make_plan, refine
 
 WET = "commoncrawl+whirlwind-python/whirlwind.warc.wet.gz"
 
@@ -92,7 +98,34 @@ def test_text_is_taken_as_it_is_and_ids_follow_file_offset_and_bytes(crawl: Path
 
 def test_shards_can_be_refined_again(finished: Path, tmp_path: Path) -> None:
     output = tmp_path / "again"
-    run("--recipe", "raw", "--input", finished / "shards", "--output", output)
+    refine(None, make_plan(load_recipe("raw"), list_inputs([str(finished / "shards")]), output, Options()))
     before, after = table(finished, "shards"), table(output, "shards")
     assert [row["text"] for row in after] == [row["text"] for row in before]
     assert [row["crawl"] for row in after] == [row["crawl"] for row in before]
+
+
+def test_wet_records_between_pages_keep_their_place(tmp_path: Path) -> None:
+    article = (
+        "<html><body><article>" + "<p>The ferry to the island leaves at noon.</p>" * 12 + "</article></html>"
+    )
+    with (tmp_path / "mixed.warc.gz").open("wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        for number in range(6):
+            url = f"https://example.org/{number}"
+            if number % 2:
+                text = io.BytesIO(f"Text number {number}, given in WET.\n".encode())
+                writer.write_record(
+                    writer.create_warc_record(url, "conversion", text, warc_content_type="text/plain")
+                )
+            else:
+                http = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
+                page = io.BytesIO(article.encode())
+                writer.write_record(writer.create_warc_record(url, "response", page, http_headers=http))
+    output = tmp_path / "out"
+    files = list_inputs([str(tmp_path / "mixed.warc.gz")])
+    refine(None, make_plan(load_recipe("raw"), files, output, Options()))
+    records, documents = table(output, "records"), table(output, "documents")
+    assert [row["url"] for row in records] == [f"https://example.org/{number}" for number in range(6)]
+    assert [row["id"] for row in documents] == [row["id"] for row in records]
+    assert [row["extractor"] == "given" for row in documents] == [bool(number % 2) for number in range(6)]
+    assert documents[3]["text"] == "Text number 3, given in WET.\n"

@@ -19,6 +19,7 @@ from werp.edits import Piece, Span, apply_edits, pieces, spans_of
 from werp.errors import WerpError
 from werp.recipe import Recipe
 from werp.rundir import RunDirectory
+from werp.stages.published import removed_spans
 from werp.tables import LEDGER, SCHEMA_VERSION
 
 #: UTF-8 bytes a GPT-2 token on the kept pages of docs/report.md (4.52; all English pages 4.26, German 2.67,
@@ -28,13 +29,14 @@ BYTES_PER_TOKEN = 4.5
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of one input file; `name` as in the ledger's `warc_file`."""
+    """The tables of one input file; `name` as in the ledger's `warc_file`; no `dedup` where none was done."""
 
     name: str
     records: Path
     documents: Path
     signals: Path
     ledger: Path
+    dedup: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Text(NamedTuple):
 
     @property
     def edited(self) -> str:
-        """The text after line rules and masking."""
+        """The text after line rules, masking and deduplication, as a shard carries it."""
         return apply_edits(self.text, self.spans)
 
     @property
@@ -87,12 +89,14 @@ def open_run(path: Path) -> FinishedRun:
         files = manifest["files"]
         names = [item["name"] for item in manifest["inputs"]]
         columns = [[_inside(path / table, name) for name in files[table]] for table in _TABLES]
-        tables = tuple(Tables(name, *row) for name, *row in zip(names, *columns, strict=True))
+        dedup: list[Path | None] = [_inside(path / "dedup", name) for name in files["dedup"]]
+        dedup = dedup or [None] * len(names)
+        tables = tuple(Tables(name, *row) for name, *row in zip(names, *columns, dedup, strict=True))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise WerpError(f"{path / 'run.json'}: not a manifest of this version: {error}") from error
     for unit in tables:
-        for file in (unit.records, unit.documents, unit.signals, unit.ledger):
-            if not file.is_file():
+        for file in (unit.records, unit.documents, unit.signals, unit.ledger, unit.dedup):
+            if file is not None and not file.is_file():
                 raise WerpError(
                     f"{file}: listed in run.json but not there; the run is damaged, refine it again"
                 )
@@ -136,11 +140,12 @@ def read_texts(unit: Tables, ids: Collection[str]) -> dict[str, Text]:
     found: dict[str, Text] = {}
     if not ids:
         return found
+    removed = removed_spans(unit.dedup)
     columns = ["id", "text", "removed", "extractor", "charset"]
     with pq.ParquetFile(unit.documents) as file:
         for batch in file.iter_batches(256, columns=columns):
             for row in batch.filter(pc.is_in(batch.column("id"), value_set=wanted)).to_pylist():
-                spans = spans_of(row["removed"])
+                spans = [*spans_of(row["removed"]), *removed.get(row["id"], ())]
                 found[row["id"]] = Text(row["text"], spans, row["extractor"], row["charset"])
     return found
 

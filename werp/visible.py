@@ -26,3 +26,15 @@ def one_line(text: str, most: int) -> str:
     """The text's beginning on one line, visible, cut to `most` characters."""
     line = " ".join(text[: 4 * most].split())
     return visible(line if len(line) <= most else line[: most - 1] + "…")
+
+
+def short_value(value: str, most: int) -> str:
+    """A value of the ledger for the eye: a fraction to five digits, anything else cut to `most` characters.
+
+    >>> short_value("0.8901492953300476", 40), short_value("100000", 40), short_value("www.example", 40)
+    ('0.89015', '100000', 'www.example')
+    """
+    try:
+        return f"{float(value):.5g}" if "." in value else one_line(value, most)
+    except ValueError:
+        return one_line(value, most)

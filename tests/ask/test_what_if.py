@@ -20,24 +20,11 @@ from werp.finished import open_run
 from werp.inputs import list_inputs
 from werp.recipe import load_recipe
 from werp.refine import Options, make_plan, refine
-from werp.sample import write_sample
 from werp.session import session
 
 
 def no_session() -> Any:
     pytest.fail("a Spark session was asked for")
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sample(tmp_path_factory.mktemp("sample")) / "crawl"
-
-
-@pytest.fixture(scope="module")
-def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("run") / "out"
-    refine(None, make_plan(load_recipe("gopher_only"), list_inputs([str(sample)]), output, Options()))
-    return output
 
 
 def replay(output: Path, *changes: str) -> list[dict[str, Any]]:
@@ -79,6 +66,38 @@ def test_what_if_is_the_rerun(sample: Path, finished: Path, tmp_path: Path, name
     found = compare(open_run(finished).tables, open_run(rerun).tables)
     assert asked.to_json() == found.to_json()
     _check_against_ledgers(found.to_json(), table(finished, "ledger"), table(rerun, "ledger"))
+
+
+LINE_RULES = """
+name: lines
+description: a line rule between two others
+rules:
+  - {rule: language.v1, languages: [en], min_score: 0.65}
+  - {rule: c4.v1, terminal_punctuation: false, min_words_per_line: 3}
+  - {rule: gopher_quality.v1}
+dedup: [{rule: exact.v1}, {rule: minhash.v1}, {rule: old_both.v1}]
+"""
+
+
+def test_what_if_is_the_rerun_for_a_line_rule(sample: Path, tmp_path: Path) -> None:
+    recipe, output, rerun = tmp_path / "lines.yaml", tmp_path / "out", tmp_path / "rerun"
+    recipe.write_text(LINE_RULES)
+    refine(None, make_plan(load_recipe(str(recipe)), list_inputs([str(sample)]), output, Options()))
+    change = "c4.min_words_per_line=12"
+    run("--recipe", recipe, "--input", sample, "--output", rerun, "--documents", output, "--set", change)
+    assert replay(output, change) == table(rerun, "ledger")
+    with replayed(open_run(output), [change], no_session) as answer:
+        removed = [pq.read_table(unit.documents).to_pylist() for unit in answer.tables]
+        asked = compare(open_run(output).tables, answer.tables).to_json()
+    assert [row for rows in removed for row in rows] == table(rerun, "documents")
+    found = compare(open_run(output).tables, open_run(rerun).tables).to_json()
+    assert asked == found
+    assert found["lost"]["pages"] > 0
+    before, after = (
+        {row["id"]: row["text"] for row in table(folder, "shards")} for folder in (output, rerun)
+    )
+    changed = sum(before[key] != after[key] for key in before.keys() & after.keys())
+    assert found["changed_text"]["pages"] == changed > 0
 
 
 def _check_against_ledgers(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from werp.finished import Tables, domain_of, draw, read_pages, read_texts, tokens_of
@@ -193,17 +194,19 @@ def _differs(a: pa.Table, b: pa.Table) -> npt.NDArray[np.bool_]:
 
 
 def _text_differs(first: Tables, second: Tables, a: pa.Table, b: pa.Table) -> npt.NDArray[np.bool_]:
-    """Pages that both keep, with another text in B."""
-    differs = np.zeros(a.num_rows, dtype=bool)
+    """Pages that both keep, with another text in B: as extracted and edited, or what dedup left."""
+    both = np.asarray(pc.and_(*(pc.equal(table.column("outcome"), KEPT) for table in (a, b))), dtype=bool)
+    sizes = [np.asarray(pc.fill_null(table.column("text_bytes"), -1)) for table in (a, b)]
+    differs: npt.NDArray[np.bool_] = both & (sizes[0] != sizes[1])
     if first.documents.resolve() == second.documents.resolve():
         return differs
     hashes = []
     for unit in (first, second):
         table = pq.read_table(unit.documents, columns=["id", "text_sha256"])
         hashes.append(dict(zip(table.column("id").to_pylist(), table.column(1).to_pylist(), strict=True)))
-    rows = zip(*(a.column(n).to_pylist() for n in ("outcome", "id")), *(b.column(n).to_pylist() for n in ("outcome", "id")), strict=True)  # noqa: E501  # fmt: skip
-    for index, (one, one_id, two, two_id) in enumerate(rows):
-        differs[index] = one == two == KEPT and hashes[0].get(one_id) != hashes[1].get(two_id)
+    ids = zip(a.column("id").to_pylist(), b.column("id").to_pylist(), strict=True)
+    other = np.fromiter((hashes[0].get(x) != hashes[1].get(y) for x, y in ids), dtype=bool, count=a.num_rows)
+    differs |= both & other
     return differs
 
 

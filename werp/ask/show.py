@@ -13,7 +13,7 @@ from rich.text import Text
 from werp.ask.compare import Amount, Change, Comparison, Sample, top, verdict_of
 from werp.ask.why import Compared, Explanation
 from werp.finished import tokens_of
-from werp.visible import one_line, visible
+from werp.visible import one_line, short_value, visible
 
 _SIGNS = {"in": "in", "not_in": "not in", "set": "found"}
 
@@ -51,6 +51,10 @@ def _show_page(explanation: Explanation, to: Console) -> None:
     if explanation.extracted:
         _show_extracted(explanation.extracted, to)
         _show_compared(explanation.compared, to)
+    for row in explanation.dedup:
+        similar = f", similarity {row['similarity']:.3g}" if row["similarity"] is not None else ""
+        cluster = f" in a cluster of {row['cluster_size']:,}" if row["cluster_size"] else ""
+        _line(to, "dedup", f"{row['rule']}: {'dropped' if row['dropped'] else 'stays'}{cluster}{similar}")
     if explanation.survivor:
         of = explanation.survivor
         _line(to, "copy of", f"{one_line(of.get('url') or '', 200)} (id {of['id']})")
@@ -81,8 +85,8 @@ def _show_compared(compared: Sequence[Compared], to: Console) -> None:
     table.columns[2].justify = "right"
     after = False
     for item in compared:
-        value = "none" if item.value is None else _short(item.value)
-        limit = f"{_SIGNS.get(item.drop_if, item.drop_if)} {_short(item.threshold or '')}".rstrip()
+        value = "none" if item.value is None else short_value(item.value, 40)
+        limit = f"{_SIGNS.get(item.drop_if, item.drop_if)} {short_value(item.threshold or '', 40)}".rstrip()
         mark = "dropped here" if item.decided else "would drop" if item.holds else ""
         style = "bold red" if item.decided else "red" if item.holds else "dim" if after else ""
         table.add_row(
@@ -90,14 +94,6 @@ def _show_compared(compared: Sequence[Compared], to: Console) -> None:
         )
         after = after or item.decided
     to.print(table)
-
-
-def _short(value: str) -> str:
-    """A number to five digits, anything else cut."""
-    try:
-        return f"{float(value):.5g}" if "." in value else value
-    except ValueError:
-        return one_line(value, 40)
 
 
 def show_comparison(result: Comparison, names: tuple[str, str], to: Console, most: int = 10) -> None:

@@ -57,6 +57,11 @@ def replayed(
     """
     recipe = overridden(run.recipe, changes, f"{run.path / 'run.json'}: recipe")
     _refuse_extraction(run.recipe, recipe, changes)
+    if recipe.dedup and run.manifest["earlier"]:
+        raise WerpError(
+            f"what-if {' '.join(changes)}: this run was deduplicated against earlier runs, which it doesn't"
+            " hold; only a new run with --earlier can answer, then werp diff"
+        )
     documents = run.manifest["documents"]
     with tempfile.TemporaryDirectory(prefix="werp-what-if-") as folder:
         plan, again = _plan(run, recipe, Path(folder) / "run")
@@ -91,6 +96,7 @@ def _plan(run: FinishedRun, recipe: Recipe, folder: Path) -> tuple[Plan, bool]:
     limit = run.manifest["limit"]
     before, after = units_of(files, run.recipe, limit), units_of(files, recipe, limit)
     work = RunDirectory(folder, "").work
+    work.mkdir(parents=True)
     again = False
     for unit, old, new in zip(run.tables, before, after, strict=True):
         for table, old_name, new_name in (
@@ -118,4 +124,5 @@ def _tables(plan: Plan, unit: Unit) -> Tables:
     return Tables(
         unit.file.name, staged("records") / unit.documents, staged("documents") / unit.documents,
         staged("signals") / unit.signals, staged("ledger") / unit.documents,
+        staged("dedup") / unit.documents if plan.recipe.dedup else None,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from werp.recipe import Recipe
 _ID = re.compile(r"[0-9a-f]{32}")
 #: Records of one address that are explained; a home page may have been fetched a thousand times.
 _MOST = 20
+_DEDUP = ["id", "rule", "dropped", "survivor_id", "cluster_id", "cluster_size", "similarity", "threshold"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,15 @@ class Explanation:
 
     record: its columns in the `records` table. extracted: extractor, charset, characters and edits by rule,
     for a document. compared: every comparison of the recipe's rules, in order. verdict: its ledger row.
-    survivor: the page it is a duplicate of. duplicates: pages dropped as duplicates of it.
+    dedup: its rows of the `dedup` table. survivor: the page it is a duplicate of. duplicates: pages dropped
+    as duplicates of it.
     """
 
     record: dict[str, Any]
     verdict: dict[str, Any]
     extracted: dict[str, Any] | None = None
     compared: list[Compared] = field(default_factory=list)
+    dedup: list[dict[str, Any]] = field(default_factory=list)
     survivor: dict[str, Any] | None = None
     duplicates: list[str] = field(default_factory=list)
     text: str = ""
@@ -124,6 +127,9 @@ def _explain(run: FinishedRun, unit: Tables, row: int) -> Explanation:
     signals = read_signals(unit)
     signals = signals.filter(pc.equal(signals.column("row"), row))
     result.compared = list(_compared(run.recipe, signals, verdict))
+    if unit.dedup is not None:
+        found = pq.read_table(unit.dedup, columns=_DEDUP)
+        result.dedup = found.filter(pc.equal(found.column("id"), document)).to_pylist()
     result.survivor = _survivor(run, verdict["survivor_id"])
     result.duplicates = list(_duplicates(run, document))
     return result

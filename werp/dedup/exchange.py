@@ -81,12 +81,14 @@ def exchange(
 ) -> list[_R]:
     """Send from every unit, answer in every shard that was written to, receive in every unit.
 
-    spark: None does it in this process, for small runs; what is found is the same.
     slices: tasks over the units. Results of `receive` come back in the units' order and must be small. A task
     may run twice: `send` and `answer` are functions of what is stored, `receive` writes files whole.
-    Memory of a task: the messages of the shards, or units, that it holds, at a time.
+    Memory of a task: the messages of the shards, or units, that it holds, at a time. Without a session all
+    of it happens here, and memory holds the messages of one direction.
     """
-    slices = max(1, min(slices, len(units))) if spark else 1
+    if spark is None:
+        return _exchange_here(units, send, answer, receive)
+    slices = max(1, min(slices, len(units)))
     positions = {unit: position for position, unit in enumerate(units)}
     ordered = list(units)
 
@@ -107,12 +109,21 @@ def exchange(
         for unit in ordered[slot::slices]:
             yield positions[unit], receive(unit, inbox.pop(unit))
 
-    if spark is None:
-        return [result for _, result in sorted(received(0, answered(sent(iter(ordered)))), key=_first)]
     tasks = spark.sparkContext.parallelize(ordered, slices).mapPartitions(sent)
     replies = tasks.partitionBy(shards, _itself).mapPartitions(answered)
     done = replies.partitionBy(slices, _itself).mapPartitionsWithIndex(received).collect()
     return [result for _, result in sorted(done, key=_first)]
+
+
+def _exchange_here(
+    units: Sequence[int], send: Send, answer: Answer, receive: Callable[[int, list[bytes]], _R]
+) -> list[_R]:
+    sent = ((shard, (unit, data)) for unit in units for shard, data in send(unit))
+    inbox: dict[int, list[bytes]] = {unit: [] for unit in units}
+    for shard, messages in _grouped(sent):
+        for unit, data in answer(shard, messages):
+            inbox[unit].append(data)
+    return [receive(unit, inbox.pop(unit)) for unit in units]
 
 
 def _itself(key: int) -> int:

@@ -58,8 +58,13 @@ class Trafilatura(Extractor):
     deduplicate: bool = Field(False, description="drop segments repeated within the page")
 
     def warm_up(self) -> None:
-        """Import trafilatura (about a second)."""
-        import trafilatura  # noqa: F401, PLC0415
+        """Import trafilatura (about a second), and have it answer its XPath expressions quickly."""
+        from trafilatura import utils, xpaths  # noqa: PLC0415
+
+        from werp.extract.xpaths import install, plain_elements  # noqa: PLC0415
+
+        install(xpaths)
+        plain_elements(utils.HTML_PARSER)
 
     def extract(self, html: str, url: str | None) -> str:
         """See `Extractor.extract`."""

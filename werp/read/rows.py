@@ -126,7 +126,7 @@ def _no_json(line: bytes, reason: object) -> str:
 
 
 def _lines(path: Path, most: int) -> Iterator[tuple[int, bytes | Damage]]:
-    """Lines that are not blank, with their offsets in the unpacked stream; one longer than `most` is a Damage."""
+    """Lines that are not blank, with their offsets in the unpacked stream; above `most` bytes a Damage."""
     held: list[bytes] = []
     length = start = 0  # of the line that is being read
 

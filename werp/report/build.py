@@ -18,7 +18,7 @@ from werp.finished import BYTES_PER_TOKEN, FinishedRun, open_run, tokens_of
 from werp.report import charts
 from werp.report.collect import Ending, Facts, collect, stages_of, top
 from werp.rundir import REPORT, write_atomically
-from werp.visible import one_line, visible
+from werp.visible import one_line, short_value, visible
 
 #: Characters of a sample that are shown, and of what lies untouched between two edits.
 _SAMPLE_CHARS, _BETWEEN = 1500, 260
@@ -45,6 +45,11 @@ def write_report(directory: Path) -> Path:
 
 def render(run: FinishedRun, facts: Facts) -> str:
     """The page as one string of HTML: no scripts, nothing fetched, every text from outside escaped."""
+    with charts.style():
+        return _render(run, facts)
+
+
+def _render(run: FinishedRun, facts: Facts) -> str:
     manifest = run.manifest
     stages = list(stages_of(facts.endings))
     not_kept = [ending for _, endings in stages for ending in endings]
@@ -60,7 +65,10 @@ def render(run: FinishedRun, facts: Facts) -> str:
         funnel_chart=charts.funnel(list(_steps(manifest, facts, stages))),
         not_kept=max(sum(ending.records for ending in not_kept), 1),
         most_records=max((ending.records for ending in not_kept), default=1),
-        histograms=[(data, charts.histogram(data) if data.counts.any() else "") for data in facts.histograms],
+        histograms=sorted(
+            ((data, charts.histogram(data) if data.only is None else "") for data in facts.histograms),
+            key=lambda item: not item[1],
+        ),
         domains_kept=top(facts.domains, "kept", 15), domains_dropped=top(facts.domains, "dropped", 15),
         languages=languages, languages_most=_pages(languages[0][1]) if languages else 1,
         timings_chart=charts.bars(_without_total(manifest["timings"]), "s", "timings"),
@@ -121,7 +129,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "count": lambda value: f"{value:,}", "percent": _percent, "short": charts.short, "tokens": tokens_of,
-        "visible": lambda value: visible(value or ""), "cut": one_line, "link": _link, "marked": _marked,
+        "visible": lambda value: visible(value or ""), "cut": one_line, "value": short_value,
+        "link": _link, "marked": _marked,
         "anchor": _anchor, "width": lambda value, most: f"{100 * value / max(most, 1):.1f}",
         "breakable": _breakable,
     }  # fmt: skip
@@ -152,18 +161,25 @@ def _link(url: str | None) -> Markup:
     return escape(shown)
 
 
-def _marked(pieces: Iterable[Piece]) -> Markup:
-    """A text with what was removed struck out and what replaced it beside; long stretches are cut short."""
+def _marked(pieces: Iterable[Piece], rule: str | None = None) -> Markup:
+    """A text with what was removed struck out and what replaced it beside; long stretches are cut short.
+
+    rule: show what this rule took out, and of the rest only what stands beside it.
+    """
     out: list[Markup] = []
     left = _SAMPLE_CHARS
     parts = list(pieces)
     plain = len(parts) == 1
+    if rule is not None:
+        parts = list(_beside(parts, rule))
     for index, piece in enumerate(parts):
         if left <= 0:
             rest = sum(len(part.text) for part in parts[index:])
             out.append(_gap(rest))
             break
-        if piece.rule is None:
+        if piece is _LEFT_OUT:
+            out.append(Markup('<span class="gap">…</span> '))
+        elif piece.rule is None:
             most = left if plain else min(left, _BETWEEN)
             out.append(_cut(piece.text, most, both_ends=not plain))
             left -= min(len(piece.text), most)
@@ -174,6 +190,20 @@ def _marked(pieces: Iterable[Piece]) -> Markup:
                 out.append(Markup("<ins>{}</ins>").format(visible(piece.replacement)))
             left -= min(len(piece.text), _BETWEEN)
     return Markup("").join(out)
+
+
+_LEFT_OUT = Piece("")
+
+
+def _beside(parts: list[Piece], rule: str) -> Iterator[Piece]:
+    """The pieces that a rule took out and their neighbours; each gap between is one `_LEFT_OUT`."""
+    hits = {index for index, piece in enumerate(parts) if piece.rule == rule}
+    near = {index + step for index in hits for step in (-1, 0, 1)}
+    for index, piece in enumerate(parts):
+        if index in near:
+            yield piece
+        elif index == 0 or index - 1 in near:
+            yield _LEFT_OUT
 
 
 def _cut(text: str, most: int, *, both_ends: bool) -> Markup:

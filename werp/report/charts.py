@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from werp.report.histogram import Histogram
 
+#: Inches left free for the ticks of the axes.
+_LEFT, _BELOW = 0.36, 0.24
 KEPT_COLOUR, DROPPED_COLOUR, OTHER_COLOUR, INK = "#2a7f62", "#c8553d", "#c9ccd3", "#333842"
 _STYLE = {
     "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False,
@@ -24,16 +27,23 @@ _STYLE = {
 }  # fmt: skip
 
 
-def _svg(draw: Callable[[Figure], None], width: float, height: float, name: str, says: str) -> Markup:
+def style() -> AbstractContextManager[None]:
+    """The look of all charts; they are drawn inside of it."""
+    return rc_context({**_STYLE, "svg.hashsalt": ""})
+
+
+def _svg(
+    draw: Callable[[Axes], None], width: float, height: float, name: str, says: str, ticks: bool = False
+) -> Markup:
     """Draw into a figure of inches and give its SVG element; `name` keeps the ids of two pictures apart."""
-    with rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        figure.patch.set_alpha(0)
-        draw(figure)
-        out = io.StringIO()
-        figure.savefig(
-            out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None}
-        )
+    rcParams["svg.hashsalt"] = name
+    figure = Figure(figsize=(width, height))
+    figure.patch.set_alpha(0)
+    # Fixed margins: matplotlib's own layouts draw everything twice, which was half of a small run's report.
+    across, up = (_LEFT / width, _BELOW / height) if ticks else (0.0, 0.0)
+    draw(figure.add_axes((across, up, 1 - across - 0.06 / width, 1 - up - 0.05 / height)))
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = out.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<title>.*?</title>", "", text, flags=re.DOTALL)
@@ -49,8 +59,7 @@ def _svg(draw: Callable[[Figure], None], width: float, height: float, name: str,
 def funnel(steps: Sequence[tuple[str, int, int | None]]) -> Markup:
     """What is left after each step: (label, pages, tokens or None where there is no text yet)."""
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         widest = max((pages for _, pages, _ in steps), default=1) or 1
         for index, (label, pages, tokens) in enumerate(steps):
             last = index == len(steps) - 1
@@ -70,8 +79,7 @@ def funnel(steps: Sequence[tuple[str, int, int | None]]) -> Markup:
 def histogram(data: Histogram) -> Markup:
     """One signal's values, stacked by what became of the pages, with the threshold and its dropping side."""
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         base = np.zeros(data.counts.shape[1])
         for counts, colour in zip(data.counts, (KEPT_COLOUR, DROPPED_COLOUR, OTHER_COLOUR), strict=True):
             axes.stairs(base + counts, data.edges, baseline=base, fill=True, color=colour, linewidth=0)
@@ -87,7 +95,7 @@ def histogram(data: Histogram) -> Markup:
 
     dropped = int(data.counts[1].sum())
     says = f"{data.check.signal}, threshold {data.threshold:g}: {dropped} documents dropped by it"
-    return _svg(draw, 3.3, 1.55, data.rule, says)
+    return _svg(draw, 3.3, 1.55, data.rule, says, ticks=True)
 
 
 def _line(data: Histogram) -> float:
@@ -113,8 +121,7 @@ def _plain_axes(axes: Axes, data: Histogram) -> None:
 def bars(rows: Sequence[tuple[str, float]], unit: str, name: str) -> Markup:
     """Horizontal bars, largest figure at full width."""
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes) -> None:
         widest = max((value for _, value in rows), default=1) or 1
         for index, (label, value) in enumerate(rows):
             axes.barh(index, value / widest, color="#6a8caf", height=0.34)

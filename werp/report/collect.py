@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +93,11 @@ def collect(run: FinishedRun) -> Facts:
     return gathered.facts()
 
 
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(4096, columns=["id", "removed"])
+
+
 class _Lot(NamedTuple):
     lot: int
     unit: Tables
@@ -156,10 +162,10 @@ class _Gathered:
                 del self._domains[name]
 
     def _edited(self, unit: Tables, pages: pa.Table) -> None:
-        """Count the spans that line rules took out; the texts are not read."""
+        """Count the spans that line rules and deduplication took out; the texts are not read."""
         rows: dict[str, dict[str, Any]] | None = None
-        with pq.ParquetFile(unit.documents) as file:
-            for batch in file.iter_batches(4096, columns=["id", "removed"]):
+        for path in filter(None, (unit.documents, unit.dedup)):
+            for batch in _batches(path):
                 some = batch.filter(pc.greater(pc.list_value_length(batch.column("removed")), 0))
                 for document, spans in zip(*(column.to_pylist() for column in some.columns), strict=True):
                     if rows is None:

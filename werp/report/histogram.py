@@ -41,6 +41,12 @@ class Histogram:
         self.zeros = np.zeros(3, dtype=np.int64)
         self._at_zero = not is_count and bool(np.mean(seen == 0) > _MANY_ZEROS) if len(seen) else False
         self.documents = 0
+        self._least, self._most = float("inf"), float("-inf")
+
+    @property
+    def only(self) -> float | None:
+        """The value that all documents have, if it is one."""
+        return self._least if self._least == self._most else None
 
     def add(self, signals: pa.Table, kept: npt.NDArray[np.bool_], rules: Sequence[str]) -> None:
         """Count the documents of one file; rules: the ledger's rule of each."""
@@ -53,6 +59,9 @@ class Histogram:
             self.counts[index] += np.histogram(inside[known & part & ~zero], self.edges)[0]
             self.zeros[index] += int((zero & part).sum())
         self.documents += int(known.sum())
+        if known.any():
+            self._least = min(self._least, float(values[known].min()))
+            self._most = max(self._most, float(values[known].max()))
 
 
 def histograms_of(run: FinishedRun) -> list[Histogram]:
@@ -93,7 +102,8 @@ def _edges(
     """Bin edges over what most documents have, and the threshold; the highest 2 % end in the last bin."""
     known = seen[np.isfinite(seen)]
     low, high = (np.quantile(known, [0.005, 0.98]) if len(known) else (threshold, threshold)).__iter__()
-    low, high = min(low, threshold), max(high, threshold)
+    # Both sides of the threshold have a bin at least.
+    low, high = min(low, threshold - is_count), max(high, threshold + is_count)
     if is_count and high >= _LONG:
         return np.geomspace(max(low, 1), max(high * 1.05, 2), BINS + 1), True
     if is_count:

@@ -4,8 +4,8 @@
     python -m werp.signals.agree RUN_DIRECTORY --peer .peers/datatrove/bin/python
 
 Every document of a finished run is given, as extracted, to each of our rules and to datatrove's filter of the
-same name with the same thresholds; FineWeb's custom rules and masking are given the text that the C4 rules
-left, each side its own. Compared are the decisions and, for the two that edit, the texts. Prints a JSON object;
+same name with the same thresholds; FineWeb's custom rules get the text that the C4 rules left, each side
+its own. Compared are the decisions and, for the rules that edit, the texts. Prints a JSON object;
 `--differences FILE` writes one line for each difference.
 """
 
@@ -41,7 +41,7 @@ _RULES: dict[str, list[dict[str, Any]]] = {
 }
 
 #: The peer's half. It reads {"text"} lines, writes one {rule: [kept, reason, text]} line each.
-_PEER = '''
+_PEER = """
 import json, sys
 from datatrove.data import Document
 from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
@@ -62,7 +62,8 @@ def verdict(found, text):
 for line in sys.stdin:
     row = json.loads(line)
     out = {}
-    scores = dict((label, score) for score, label in model.f.predict(row["text"].replace("\\n", " ") + "\\n", -1, 0.0, "strict"))
+    line = row["text"].replace("\\n", " ") + "\\n"
+    scores = dict((label, score) for score, label in model.f.predict(line, -1, 0.0, "strict"))
     out["language"] = [scores.get("__label__en", 0) > 0.65, None, None]
     for name, filter_ in filters.items():
         document = Document(text=row["text"], id="")
@@ -72,7 +73,7 @@ for line in sys.stdin:
     out["pii"] = [True, None, PIIFormatter().format(row["text"])]
     out["url"] = verdict(url.filter(Document(text="", id="", metadata={"url": row["url"]})), None)
     print(json.dumps(out), flush=True)
-'''
+"""
 
 
 def documents(run: Path) -> Iterator[tuple[str, str]]:
@@ -82,7 +83,9 @@ def documents(run: Path) -> Iterator[tuple[str, str]]:
         yield from zip(table.column("url").to_pylist(), table.column("text").to_pylist(), strict=True)
 
 
-def ours(name: str, urls: list[str], texts: list[str], lists: list[str]) -> list[tuple[bool, str | None, str]]:
+def ours(
+    name: str, urls: list[str], texts: list[str], lists: list[str]
+) -> list[tuple[bool, str | None, str]]:
     """(kept, rule that drops, edited text) of each document under one entry of `_RULES`, or the URL rule."""
     fields = ("blocked_words", "soft_words", "blocked_substrings")
     content = _RULES.get(name, [{"rule": "url.v1", **dict(zip(fields, lists, strict=True))}])

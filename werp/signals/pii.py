@@ -1,8 +1,9 @@
 """Rule `pii.v1`: e-mail and public IP addresses are masked, and counted.
 
 Source: FineWeb (arXiv 2406.17557, section 3.8), as datatrove 0.10's `formatters/pii.py` masks them: the
-stand-in addresses are its own, taken in turn. There the turn goes on from page to page, so that a mask
-depends on what was read before; here it begins anew with every page.
+stand-in addresses are its own, taken in turn. Two differences: there the turn goes on from page to page, so
+that a mask depends on what was read before, and here it begins anew with every page; and there the `99.1.1.1`
+of `999.1.1.1` is an address.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
 # RFC 5322's dot-atom before the @, and a domain of two labels or more after it.
 _EMAIL = re.compile(rf"\b{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}")
-_IP = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
+_IP = re.compile(rf"(?<![0-9])(?:{_OCTET}\.){{3}}{_OCTET}(?![0-9])")
 _EMAIL_MASKS = ("email@example.com", "firstname.lastname@example.org")
 _IP_MASKS = (
     "22.214.171.124", "126.96.36.199", "188.8.131.52", "184.108.40.206", "220.127.116.11", "18.104.22.168",

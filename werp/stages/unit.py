@@ -77,7 +77,9 @@ def units_of(files: list[InputFile], recipe: Recipe, limit: int | None) -> list[
 
 def _measured(recipe: Recipe) -> dict[str, object]:
     """What the signals follow from: the rules' parameters, and for each the edits that come before it."""
-    measured: dict[str, object] = {"segmenter": recipe.segmenter}
+    measured: dict[str, object] = {"segmenter": None}
+    if recipe.segmenter == "icu":  # its dictionaries follow its release
+        measured["segmenter"] = ["icu4py", version("icu4py")]
     before: list[list[object]] = []
     for rule in recipe.measured():
         own = rule.measure_parameters()

@@ -183,7 +183,7 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
         plan.run.clean_temporary()
         timings: dict[str, float] = {}
         metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
-        dedup, settled, verdicts = settle(spark, plan, timings)
+        verdicts, dedup, settled = settle(spark, plan, timings)
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
@@ -195,11 +195,11 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
 
 def settle(
     spark: SparkSession | None, plan: Plan, timings: dict[str, float]
-) -> tuple[dict[str, Any], dict[str, Any], list[Verdicts]]:
-    """From stored signals to the ledger: deduplication, quality, every record's verdict; nothing is measured.
+) -> tuple[list[Verdicts], dict[str, Any], dict[str, Any]]:
+    """From stored signals to the ledger: deduplication, quality, then every record's verdict.
 
-    Returns the figures of deduplication, the cuts and each unit's verdicts. `werp what-if` replays a run by
-    this very function. Without a session all is done in this process.
+    Returns the verdicts, dedup's figures and the quality cuts. `werp what-if` replays a run by this very
+    function. Without a session all is done in this process.
     """
     dedup: dict[str, Any] = {}
     if plan.recipe.dedup:
@@ -207,7 +207,7 @@ def settle(
     settled: dict[str, Any] = {}
     if plan.recipe.quality:
         settled = _timed(timings, "quality", lambda: _quality(spark, plan))
-    return dedup, settled, _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled))
+    return _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled)), dedup, settled
 
 
 def _report(plan: Plan) -> None:
@@ -414,6 +414,7 @@ def _manifest(
         "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
         "casualties": dict(sorted(casualties.items())),
         "quality": settled,
+        "contamination": _contamination(verdicts),
         "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
         "earlier": [run.key for run in plan.earlier],
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
@@ -445,6 +446,17 @@ def _manifest(
             "shards": shards,
         },
     }
+
+
+def _contamination(verdicts: list[Verdicts]) -> dict[str, dict[str, int]]:
+    """Documents with items of a benchmark, over all units."""
+    total: dict[str, dict[str, int]] = {}
+    for verdict in verdicts:
+        for task, (documents, kept) in verdict.contamination.items():
+            counts = total.setdefault(task, {"documents": 0, "kept": 0})
+            counts["documents"] += documents
+            counts["kept"] += kept
+    return dict(sorted(total.items()))
 
 
 def _versions(recipe: Recipe) -> dict[str, str]:

@@ -219,14 +219,14 @@ def _pages(sides: Sides) -> int:
 
 
 def _order(run: FinishedRun) -> Any:
-    """Endings in the order in which a record meets them: read, extract, the recipe's checks, dedup, kept."""
+    """Endings in the order in which a record meets them: read, extract, rules, dedup, quality, kept."""
     rules = [f"{rule.name}.{check.key}" for rule in run.recipe.rules for check in rule.checks()]
     place = {name: index for index, name in enumerate(rules)}
 
     def order(ending: Ending) -> tuple[Any, ...]:
-        stage = {"read": 0, "prefilter": 1, "extract": 2, "dedup": 4}.get(ending.stage or "", 3)
+        stage = {"read": 0, "prefilter": 1, "extract": 2, "dedup": 4, "quality": 5}.get(ending.stage or "", 3)
         if ending.outcome == KEPT:
-            stage = 5
+            stage = 6
         return (stage, place.get(ending.rule or "", len(place)), -ending.records, ending.rule or "")
 
     return order

@@ -31,12 +31,14 @@ class Verdicts:
     """What a unit adds to the run: counts, content sum and the bytes of text it keeps.
 
     outcomes: `[outcome, stage, rule]` joined by tabs -> rows.
+    contamination: benchmark -> documents that hold one of its items, and those of them that are kept.
     """
 
     rows: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     content_sum: str = "0"
     kept_bytes: int = 0
+    contamination: dict[str, list[int]] = field(default_factory=dict)
 
 
 def read_verdicts(ledger: Path) -> Verdicts:
@@ -99,13 +101,31 @@ def write_ledger(
         content += _row_hash(row, language, sha)
     if at != len(ids):
         raise ValueError(f"{documents}: {len(ids)} documents for {at} records; remove both and run again")
-    summary = Verdicts(len(rows), dict(sorted(counts.items())), str(content % _CONTENT_BITS), kept_bytes)
+    kept = {row["id"] for row in rows if row["outcome"] == KEPT}
+    summary = Verdicts(
+        len(rows), dict(sorted(counts.items())), str(content % _CONTENT_BITS), kept_bytes,
+        _contamination(measured, kept),
+    )  # fmt: skip
     schema = LEDGER.with_metadata(
         {**(LEDGER.metadata or {}), b"werp.verdicts": json.dumps(summary.__dict__).encode()}
     )
     with new_file(ledger, temporary) as partial:
         pq.write_table(pa.Table.from_pylist(rows, schema), partial, compression="zstd")
     return summary
+
+
+def _contamination(measured: pa.Table, kept: set[str]) -> dict[str, list[int]]:
+    """Of each benchmark that `decontaminate.v1` looked for: documents hit, and how many of them are kept."""
+    found: dict[str, list[int]] = {}
+    if "decontaminate.hits" not in measured.column_names:
+        return found
+    hits = measured.select(["id", "decontaminate.hits"])
+    for row in hits.filter(pc.greater(pc.list_value_length(hits.column(1)), 0)).to_pylist():
+        for task in {hit["task"] for hit in row["decontaminate.hits"]}:
+            counts = found.setdefault(task, [0, 0])
+            counts[0] += 1
+            counts[1] += row["id"] in kept
+    return dict(sorted(found.items()))
 
 
 def _dropped(dedup: Path | None) -> dict[str, dict[str, Any]]:

@@ -88,9 +88,9 @@ def judge(grams: Any, firsts: Any, seen: Any, threshold: float) -> Any:
 def judge_with_filter(grams: Any, firsts: Any, bits: Any, threshold: float) -> Any:
     """As `judge`, with a Bloom filter (uint64 words, a power of two of them) in place of what was seen.
 
-    `bits` is changed. The k-th bit of an n-gram is h1 + k h2 (Kirsch and Mitzenmacher 2006), where h1 is its
-    hash without the lowest bit, which is always set, and h2 the hash's upper half: of its own, not a multiple,
-    since a product's low bits follow from low bits alone.
+    `bits` is changed. The k-th bit of an n-gram is h1 + k h2 (Kirsch and Mitzenmacher 2006): h1 the hash
+    without its lowest bit, which is always set, h2 its upper half. A multiple of the hash would not do for
+    h2: a product's low bits follow from low bits alone, so seven bits would say what one says.
     """
     mask = np.uint64(len(bits) * 64 - 1)
     paragraphs = len(firsts) - 1

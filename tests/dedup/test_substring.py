@@ -62,7 +62,7 @@ def test_what_is_cut_is_what_brute_force_finds(spark: Any, werp_data: Path, tmp_
         )
     parts = [texts[k * 300 : (k + 1) * 300] for k in range(5)]
     sources = write_sources(tmp_path / "tables", parts, [Length()])
-    rows, (figures,) = found(spark, sources, [Substring(min_tokens=n)], tmp_path)
+    rows, (figures,) = found(spark if n == 13 else None, sources, [Substring(min_tokens=n)], tmp_path)
     by_id = {row["id"]: row for row in rows}
     left = []
     for source_ in sources:

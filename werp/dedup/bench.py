@@ -11,8 +11,9 @@
     python -m werp.dedup.bench skew --corpora DIR
         slowest task beside the median, with 20,000 pages that differ in one word each
 
-`make peers` makes the interpreter that `--peers` names (.peers/dedup/bin/python). Every number is of this machine and run; what
-is to be compared stands in one run. Core seconds are CPU time of the process tree, JVM included.
+`make peers` makes the interpreter that `--peers` names (.peers/dedup/bin/python). Every number is of this
+machine and run; what is to be compared stands in one run. Core seconds are CPU time of the process tree,
+JVM included.
 """
 
 from __future__ import annotations

@@ -1,0 +1,268 @@
+"""Is A better than B? Runs of two filters, paired by seed, item by item.
+
+    python -m eval_harness compare a_seed1.json a_seed2.json a_seed3.json -- b_seed1.json b_seed2.json
+    b_seed3.json
+
+Runs of several sizes may stand on each side; they are told apart by their models' parameter counts. The
+verdict:
+
+- *better* (or *worse*): 3 seeds at least, the crossed t interval of `eval_harness.statistics` leaves zero
+out, the
+  gap exceeds the A-against-A noise floor, and at every size that ran the sign is the same. With one size it
+  says "at this size only".
+- *undecided*: everything else, with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from rich.table import Table
+
+from eval_harness.errors import EvalError
+from eval_harness.results import Scores, items_folder, read_items, read_scores
+from eval_harness.statistics import Interval, Matrix, bootstrap, crossed_t, noise_floor
+
+SCHEMA = "eval_harness.comparison.v1"
+METRICS = ("accuracy", "bits_per_byte", "correct_prob")
+FEWEST_SEEDS = 3
+Verdict = Literal["better", "worse", "undecided"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One scored model: its scores file and, by task, a value an item or subject."""
+
+    path: Path
+    scores: Scores
+    values: dict[str, Matrix]
+
+    @property
+    def size(self) -> int | None:
+        """Parameters of the model, where the results tell."""
+        count = self.scores.model.get("parameters")
+        return int(count) if count is not None else None
+
+
+class _Typed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Row(_Typed):
+    """A difference A - B with its named interval and the bootstrap's beside it."""
+
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    from_seeds: float | None
+    from_items: float
+    bootstrap_low: float
+    bootstrap_high: float
+    probability: float
+
+
+class Size(_Typed):
+    """What one size says: the mean over tasks, each task, and the noise floor."""
+
+    parameters: int | None
+    seeds: int
+    paired_by: Literal["seed", "order"]
+    macro: Row
+    tasks: dict[str, Row]
+    noise_floor: float | None
+
+
+class Comparison(_Typed):
+    """compare's JSON: one size or more, the verdict and why."""
+
+    schema_: Literal["eval_harness.comparison.v1"] = "eval_harness.comparison.v1"
+    metric: str
+    verdict: Verdict
+    scope: str
+    reasons: list[str]
+    sizes: list[Size]
+
+
+def read_run(path: Path, metric: str) -> Run:
+    """A scores file and its per-item tables."""
+    scores = read_scores(path)
+    values = {}
+    for name, result in scores.tasks.items():
+        rows = read_items(items_folder(path) / f"{name}.parquet").to_pylist()
+        by: dict[str, list[float]] = {}
+        for i, row in enumerate(rows):
+            by.setdefault(row["subject"] or f"item {i}", []).append(value(row, metric))
+        values[name] = np.array([np.mean(group) for group in by.values()])
+        if len(rows) != result.n:
+            raise EvalError(f"{path}: {name} has {len(rows)} items in its table, {result.n} in the scores")
+    return Run(path, scores, values)
+
+
+def value(row: dict[str, object], metric: str) -> float:
+    """An item's value, larger being better: bits per byte are negated."""
+    if metric == "accuracy":
+        return float(row["credit"])  # type: ignore[arg-type]
+    gold = int(row["gold"])  # type: ignore[call-overload]
+    log_p = float(row["log_p"][gold])  # type: ignore[index]
+    if metric == "bits_per_byte":
+        return log_p / float(row["bytes"][gold]) / math.log(2)  # type: ignore[index]
+    return math.exp(log_p / float(row["characters"][gold]))  # type: ignore[index]
+
+
+def compare(
+    a: Sequence[Path], b: Sequence[Path], metric: str = "accuracy", draws: int = 10_000
+) -> Comparison:
+    """Compare two sets of runs.
+
+    Raises EvalError when a side is empty, the sides differ in number or sizes, or any two runs were not
+    asked the same questions.
+    """
+    if metric not in METRICS:
+        raise EvalError(f"--metric: {metric!r} is none of {', '.join(METRICS)}")
+    if not a or not b:
+        raise EvalError("compare needs runs on both sides: compare A.json ... -- B.json ...")
+    runs = [[read_run(path, metric) for path in side] for side in (a, b)]
+    same_questions([*runs[0], *runs[1]])
+    sizes = []
+    for size in sorted({run.size for run in runs[0]}, key=lambda count: count or 0):
+        pair = [[run for run in side if run.size == size] for side in runs]
+        sizes.append(compare_size(pair[0], pair[1], size, draws))
+    others = {run.size for run in runs[1]} - {run.size for run in runs[0]}
+    if others:
+        raise EvalError(
+            f"the sides differ in sizes: only B has models of {sorted(map(str, others))} parameters"
+        )
+    verdict, scope, reasons = decide(sizes)
+    return Comparison(metric=metric, verdict=verdict, scope=scope, reasons=reasons, sizes=sizes)
+
+
+def same_questions(runs: Sequence[Run]) -> None:
+    """Refuse runs that differ in tasks, versions or prompts."""
+    first = runs[0]
+    for run in runs[1:]:
+        if set(run.scores.tasks) != set(first.scores.tasks):
+            odd = sorted(set(run.scores.tasks) ^ set(first.scores.tasks))
+            raise EvalError(
+                f"{run.path} and {first.path} were not scored on the same tasks: {', '.join(odd)}"
+            )
+        for name, result in run.scores.tasks.items():
+            other = first.scores.tasks[name]
+            if (result.version, result.prompt_sha256) != (other.version, other.prompt_sha256):
+                raise EvalError(
+                    f"{run.path} and {first.path}: {name} was not asked the same questions "
+                    f"(prompts {result.prompt_sha256[:8]} and {other.prompt_sha256[:8]}); score both alike"
+                )
+
+
+def compare_size(a: list[Run], b: list[Run], size: int | None, draws: int) -> Size:
+    """Pair the runs of one size by their seeds, or by their order where seeds are not told."""
+    if len(a) != len(b):
+        raise EvalError(
+            f"{len(a)} runs of A and {len(b)} of B at {size} parameters: a difference is taken pair by pair, "
+            "give as many of each"
+        )
+    seeds = [[run.scores.model.get("seed") for run in side] for side in (a, b)]
+    told = None not in seeds[0] and len(set(map(str, seeds[0]))) == len(a)
+    by_seed = told and sorted(map(str, seeds[0])) == sorted(map(str, seeds[1]))
+    if by_seed:
+        a, b = (sorted(side, key=lambda run: str(run.scores.model["seed"])) for side in (a, b))
+    names = list(a[0].scores.tasks)
+    sides = [{name: np.array([run.values[name] for run in side]) for name in names} for side in (a, b)]
+    matrices = {name: sides[0][name] - sides[1][name] for name in names}
+    macros = [np.mean([side[name].mean(axis=1) for name in names], axis=0) for side in sides]
+    return Size(
+        parameters=size,
+        seeds=len(a),
+        paired_by="seed" if by_seed else "order",
+        macro=row(list(matrices.values()), float(macros[0].mean()), float(macros[1].mean()), draws),
+        tasks={
+            name: row([matrices[name]], float(sides[0][name].mean()), float(sides[1][name].mean()), draws)
+            for name in names
+        },
+        noise_floor=noise_floor(macros),
+    )
+
+
+def row(matrices: list[Matrix], a: float, b: float, draws: int) -> Row:
+    """Both intervals of one difference."""
+    named: Interval = crossed_t(matrices)
+    means = bootstrap(matrices, draws)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Row(
+        a=a,
+        b=b,
+        difference=named.difference,
+        low=named.low,
+        high=named.high,
+        from_seeds=named.from_seeds,
+        from_items=named.from_items,
+        bootstrap_low=float(low),
+        bootstrap_high=float(high),
+        probability=float((means > 0).mean() + 0.5 * (means == 0).mean()),
+    )
+
+
+def decide(sizes: Sequence[Size]) -> tuple[Verdict, str, list[str]]:
+    """The rule: interval, noise floor, sign at every size. Returns verdict, scope and reasons."""
+    largest = sizes[-1]
+    sign = np.sign(largest.macro.difference)
+    reasons = []
+    for size in sizes:
+        where = f"{size.parameters:,} parameters" if size.parameters else "this size"
+        if size.seeds < FEWEST_SEEDS:
+            reasons.append(f"{size.seeds} seeds at {where}, {FEWEST_SEEDS} are needed")
+        if np.sign(size.macro.difference) != sign:
+            reasons.append(f"the sign is another at {where}")
+    if largest.macro.low <= 0 <= largest.macro.high:
+        reasons.append("the interval holds zero")
+    if largest.noise_floor is not None and abs(largest.macro.difference) <= largest.noise_floor:
+        reasons.append("the gap does not exceed what seeds alone make (noise floor)")
+    scope = "at this size only" if len(sizes) == 1 else f"with one sign at {len(sizes)} sizes"
+    if reasons:
+        return "undecided", scope, reasons
+    return ("better" if sign > 0 else "worse"), scope, ["the interval leaves zero out"]
+
+
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """A table a size: each task and the mean, in points."""
+    scale = 100.0 if comparison.metric != "bits_per_byte" else 1.0
+    tables = []
+    for size in comparison.sizes:
+        title = f"A - B, {comparison.metric.replace('_', ' ')}, {size.seeds} seeds paired by {size.paired_by}"
+        if size.parameters:
+            title += f", {size.parameters:,} parameters"
+        floor = "unknown" if size.noise_floor is None else f"{scale * size.noise_floor:.2f}"
+        table = Table(
+            title=title, title_justify="left", caption=f"noise floor {floor}", caption_justify="left"
+        )
+        for name in ("task", "A", "B", "A - B", "95 % interval", "bootstrap", "P(A > B)"):
+            table.add_column(name, justify="left" if name == "task" else "right", no_wrap=True)
+        for name, one in {**size.tasks, "mean": size.macro}.items():
+            if name == "mean":
+                table.add_section()
+            table.add_row(
+                name,
+                f"{scale * one.a:.2f}",
+                f"{scale * one.b:.2f}",
+                f"{scale * one.difference:+.2f}",
+                f"{scale * one.low:+.2f} {scale * one.high:+.2f}",
+                f"{scale * one.bootstrap_low:+.2f} {scale * one.bootstrap_high:+.2f}",
+                f"{one.probability:.3f}",
+            )
+        tables.append(table)
+    return tables
+
+
+def verdict_line(comparison: Comparison) -> str:
+    """The verdict in a sentence."""
+    if comparison.verdict == "undecided":
+        return f"undecided: {'; '.join(comparison.reasons)}"
+    return f"A is {comparison.verdict} than B, {comparison.scope}"

@@ -1,0 +1,84 @@
+"""What a model is to the evaluator.
+
+`Model` is the whole contract: `score(context, continuations)`. A `TokenModel` also shows its tokens, which
+lets `eval_harness.scorer` compute what requests share only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Model(Protocol):
+    """Anything that gives the log-probability in nats of each continuation after a context."""
+
+    name: str
+
+    def score(self, context: str, continuations: Sequence[str]) -> list[float]:
+        """One log-probability a continuation, in order."""
+        ...
+
+    def count(self, continuations: Sequence[str]) -> list[int]:
+        """Tokens of each continuation, by which `per_token` divides."""
+        ...
+
+    def about(self) -> dict[str, Any]:
+        """What identifies the model in the results: at least `name`, and the hash of its weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch of token rows, each a tree: a trunk, and branches that all go on from the trunk's end.
+
+    tokens_BT: int64 ids; 0 where a row has ended.
+    positions_BT: int64, each token's position in its own sequence, the shared prefix counted.
+    branches_BT: int64; 0 on the trunk, 1, 2, ... on the branches, -1 where a row has ended. A token sees the
+        prefix, the trunk before it and its own branch before it.
+    rows_N, columns_N: where the N predictions are read; targets_N: the ids whose log-probability is wanted.
+    """
+
+    tokens_BT: NDArray[np.int64]
+    positions_BT: NDArray[np.int64]
+    branches_BT: NDArray[np.int64]
+    rows_N: NDArray[np.int64]
+    columns_N: NDArray[np.int64]
+    targets_N: NDArray[np.int64]
+
+
+@runtime_checkable
+class TokenModel(Protocol):
+    """A model whose forward pass the scorer may arrange.
+
+    window: tokens a sequence may have; a longer prompt loses demonstrations.
+    hard_window: whether the model can't run past it at all (learned positions).
+    shares_prefix: whether `rows` takes a prefix and branches; else every row is a trunk of its own.
+    budget: tokens a batch may hold, B x T with the padding.
+    """
+
+    name: str
+    window: int
+    hard_window: bool
+    shares_prefix: bool
+    budget: int
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, without special tokens around it."""
+        ...
+
+    def prefix(self, tokens: Sequence[int]) -> Any:
+        """Run a prefix once; what comes back is handed to `rows`."""
+        ...
+
+    def rows(self, prefix: Any, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Log-probability (N,) of each target in nats, and whether it was the likeliest token."""
+        ...
+
+    def about(self) -> dict[str, Any]:
+        """What identifies the model in the results."""
+        ...

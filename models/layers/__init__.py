@@ -1,0 +1,1 @@
+"""Layers beside the dense baseline's, one a file."""

@@ -1,0 +1,165 @@
+"""The scorer against a scorer written from scratch, on all nine tasks; and what must not change a score."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from pathlib import Path
+
+import pytest
+
+from eval_harness.adapters.checkpoint import CheckpointModel
+from eval_harness.data import FolderSource, load
+from eval_harness.encode import Encoder
+from eval_harness.errors import EvalError
+from eval_harness.evaluate import Settings, questions
+from eval_harness.scorer import Ask, Scorer
+from eval_harness.tasks import TASKS
+from tests.eval_harness.tiny import FromScratch, checkpoint
+
+#: Nats. Float32 against float64, sums of up to a hundred tokens; docs/evaluation.md states it.
+BOUND = 1e-4
+SENTENCES = [
+    "The heat of the sun warms the earth and the water. Question: What is it?\nAnswer: the sun, 42."
+] * 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint(tmp_path_factory.mktemp("scorer") / "model", SENTENCES, window=20_000)
+
+
+@pytest.fixture(scope="module")
+def nine(werp_data: Path) -> dict[str, list[Ask]]:
+    """Two items of each task in both forms, five shots, with their unconditional requests."""
+    source = FolderSource(werp_data / "benchmarks")
+    asks: dict[str, list[Ask]] = {}
+    for task in TASKS.values():
+        data = load(task, source)
+        for form in ("cloze", "multiple_choice"):
+            asked = questions(task, data, Settings(form, 5, limit=2))  # type: ignore[arg-type]
+            asks.setdefault(task.name, []).extend((*asked.asks, *asked.unconditional))
+    return asks
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_scores_equal_those_from_scratch(name: str, folder: Path, nine: dict[str, list[Ask]]) -> None:
+    scorer, scratch = Scorer(CheckpointModel(folder)), FromScratch(folder)
+    assert scorer.model.shares_prefix
+    requests = 0
+    for ask, answer in zip(nine[name], scorer.score(nine[name]), strict=True):
+        lead = ask.head + "".join(ask.shots)
+        for i, (context, continuation) in enumerate(zip(ask.contexts, ask.continuations, strict=True)):
+            log_p, tokens = scratch.score(lead + context, continuation)
+            assert answer.log_p[i] == pytest.approx(log_p, abs=BOUND)
+            assert answer.tokens[i] == tokens
+            requests += 1
+    assert scorer.counts.requests == requests
+    assert scorer.counts.tokens < scorer.counts.naive / 2
+
+
+def test_batch_size_order_and_neighbours_do_not_matter(folder: Path, nine: dict[str, list[Ask]]) -> None:
+    asks = [ask for name in ("mmlu", "arc_easy", "winogrande", "piqa") for ask in nine[name]]
+    model = CheckpointModel(folder)
+    reference = Scorer(model).score(asks)
+    mixed = list(range(len(asks)))
+    random.Random(0).shuffle(mixed)
+    shuffled = dict(zip(mixed, Scorer(model).score([asks[i] for i in mixed]), strict=True))
+    model.budget = 1  # every item alone
+    alone = Scorer(model).score(asks)
+    model.shares_prefix = False  # every request alone, nothing shared
+    apart = Scorer(model).score(asks)
+    for i, expected in enumerate(reference):
+        for other in (shuffled[i], alone[i], apart[i]):
+            assert other.log_p == pytest.approx(expected.log_p, abs=BOUND)
+            assert (other.tokens, other.greedy) == (expected.tokens, expected.greedy)
+
+
+def test_greedy_is_told(folder: Path) -> None:
+    model = CheckpointModel(folder)
+    context = "Question: What is it?\nAnswer:"
+    letters = tuple(f" {chr(65 + i)}" for i in range(26))
+    answer = Scorer(model).score([Ask((context,) * 26, letters)])[0]
+    ids = model.encode([context, *letters])
+    rows = FromScratch(folder)
+    import torch  # noqa: PLC0415
+
+    for letter, tokens, greedy in zip(letters, ids[1:], answer.greedy, strict=True):
+        likeliest = rows.model(torch.tensor([ids[0] + tokens[:-1]]))[0, len(ids[0]) - 1 :].argmax(-1).tolist()
+        assert greedy == (likeliest == tokens), letter
+
+
+def test_a_small_window_drops_the_last_shots_and_says_so(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "model", SENTENCES, window=90)
+    model, scratch = CheckpointModel(folder), FromScratch(folder)
+    shots = tuple(f"Question: number {i}?\nAnswer: it is {i}\n\n" for i in range(5))
+    short = Ask(("Question: short?\nAnswer:",) * 2, (" yes", " no way"), shots)
+    long = Ask(("Question: " + "long " * 40 + "?\nAnswer:",), (" yes",), shots)
+    first, second = Scorer(model).score([short, long])
+    assert 0 < first.shots < 5
+    assert first.length - 1 <= 90
+    kept = "".join(shots[: first.shots]) + short.contexts[0]
+    assert first.log_p[1] == pytest.approx(scratch.score(kept, " no way")[0], abs=BOUND)
+    one_more = "".join(shots[: first.shots + 1]) + short.contexts[0] + " no way"
+    assert len(model.encode([one_more])[0]) - 1 > 90
+    # Nothing left to drop: scored whole, never cut, longer than the window.
+    assert second.shots == 0
+    assert second.length - 1 > 90
+    assert second.log_p[0] == pytest.approx(scratch.score(long.contexts[0], " yes")[0], abs=BOUND)
+    model.hard_window = True  # type: ignore[misc]
+    with pytest.raises(EvalError, match=r"does not fit the model's window of 90"):
+        Scorer(model).score([long])
+
+
+def test_seams_are_checked_and_wholes_encoded_where_they_merge(folder: Path) -> None:
+    model = CheckpointModel(folder)
+    cases = [
+        ("The heat of", "", " the sun"),
+        ("", "The he", "at of"),  # a word cut in two
+        ("The heat \n", "\n\nQuestion:", " What"),
+        ("Question: a", "\n\nWhat is 4", "2"),
+        ("a.", " ", " b"),
+    ]
+    encoder = Encoder(model.encode)
+    for (stem, item, tail), (ids, start) in zip(cases, encoder.join(cases), strict=True):
+        assert ids == model.encode([stem + item + tail])[0]
+        assert start == min(len(model.encode([stem + item])[0]), len(ids) - 1)
+
+
+def test_empty_texts_are_refused(folder: Path) -> None:
+    model = CheckpointModel(folder)
+    with pytest.raises(EvalError, match="empty"):
+        model.score("Question", [" a", ""])
+    with pytest.raises(EvalError, match="empty"):
+        model.score("", [" a"])
+    assert model.score("Question", []) == []
+
+
+def test_the_plain_contract_gives_the_same(folder: Path) -> None:
+    model, scratch = CheckpointModel(folder), FromScratch(folder)
+    context, choices = (
+        "Question: What causes sound?\nAnswer:",
+        [" vibrations", " the sun of the earth", " 42"],
+    )
+    expected = [scratch.score(context, choice)[0] for choice in choices]
+    assert model.score(context, choices) == pytest.approx(expected, abs=BOUND)
+
+
+def test_a_layer_that_does_not_attend_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from models.decoder import Block  # noqa: PLC0415
+
+    plain = Block.forward
+
+    def running_mean(self: Block, x, cos, sin, mask):  # type: ignore[no-untyped-def]
+        y = plain(self, x, cos, sin, mask)
+        return y + x.cumsum(1) / 10  # sees the row's start, not the prefix
+
+    monkeypatch.setattr(Block, "forward", running_mean)
+    model = CheckpointModel(folder)
+    assert not model.shares_prefix
+    ask = Ask(("The heat of",) * 2, (" the sun", " a"), ("The water\n\n",))
+    together = Scorer(model).score([ask, dataclasses.replace(ask, continuations=(" it", " the"))])
+    scratch = FromScratch(folder)
+    assert together[0].log_p[0] == pytest.approx(
+        scratch.score("The water\n\nThe heat of", " the sun")[0], abs=BOUND
+    )

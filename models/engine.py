@@ -111,6 +111,30 @@ class Engine:
         return plain_losses(self.model, batch.tokens, batch.targets, documents(batch))[0]
 
 
+    def weights(self) -> dict[str, Tensor]:
+        """What the model computes with, by name."""
+        return self.flat.named(self.flat.weights)
+
+    def state(self) -> dict[str, Tensor]:
+        """Master weights and moments by parameter, and the guard's history: all that a run goes on with."""
+        optimizer = self.optimizer
+        found = dict(optimizer.guard.state())
+        for part, buffer in (("master", self.flat.master), ("moment", optimizer.moment), ("square", optimizer.square)):
+            found |= {f"{part}/{name}": x for name, x in self.flat.named(buffer).items()}
+        return found
+
+    @torch.no_grad()
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take up a state."""
+        optimizer = self.optimizer
+        optimizer.guard.load(state)
+        for part, buffer in (("master", self.flat.master), ("moment", optimizer.moment), ("square", optimizer.square)):
+            for name, x in self.flat.named(buffer).items():
+                x.copy_(state[f"{part}/{name}"])
+        if self.flat.copy is not None:
+            self.flat.copy.copy_(self.flat.master)
+
+
 def choose_engine(options: EngineOptions, device: torch.device) -> str:
     """`auto` resolved; ModelError for what can't be."""
     choice = options.backend

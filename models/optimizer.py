@@ -43,28 +43,61 @@ class Outcome:
     taken: Tensor
 
 
+class SpikeGuard:
+    """Whether a step is to be taken: loss and gradient norm are finite and no jump.
+
+    A jump is a value `sigmas` standard deviations above the mean of the last 128 steps taken; the first 32 steps are
+    not judged. Everything stays on the device.
+    """
+
+    def __init__(self, sigmas: float, device: torch.device) -> None:
+        self.sigmas = sigmas
+        self.taken = torch.zeros((), dtype=torch.int64, device=device)
+        self.history = torch.zeros(2, HISTORY, dtype=torch.float64, device=device)  # losses; norms
+        self._places = torch.arange(HISTORY, device=device)
+
+    def judge(self, loss: Tensor, norm: Tensor) -> Tensor:
+        """A boolean scalar; a step that is taken enters the history."""
+        now = torch.stack((loss, norm)).double()
+        count = self.taken.clamp(min=1, max=HISTORY).double()
+        mean = self.history.sum(1) / count
+        squares = (self.history - mean[:, None]).square() * (self._places < count)
+        limit = mean + self.sigmas * (squares.sum(1) / count).sqrt()
+        jumps = (self.taken >= SETTLED) & (self.sigmas > 0) & (now > limit).any()
+        good = torch.isfinite(now).all() & ~jumps
+        here = (self._places == self.taken % HISTORY) & good
+        self.history = torch.where(here, now[:, None], self.history)
+        self.taken = self.taken + good
+        return good
+
+    def state(self) -> dict[str, Tensor]:
+        """What a run goes on with."""
+        return {"taken": self.taken, "history": self.history}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take up a state."""
+        self.taken, self.history = (state[name].to(self.history.device) for name in ("taken", "history"))
+
+
 class Optimizer:
     """AdamW on everything, or Muon on the blocks' matrices and AdamW on the rest.
 
-    State (see `state`): both moments, flat float32; steps taken; the guard's history.
+    moment, square: flat float32, as `flat.master`.
     """
 
     def __init__(self, flat: FlatParameters, rung: Rung, options: OptimizerOptions) -> None:
         self.flat, self.rung, self.options = flat, rung, options
-        device = flat.master.device
         self.moment, self.square = torch.zeros_like(flat.master), torch.zeros_like(flat.master)
-        self.taken = torch.zeros((), dtype=torch.int64, device=device)
-        self.history = torch.zeros(2, HISTORY, dtype=torch.float64, device=device)  # losses; norms
-        self._betas = torch.tensor(options.betas, dtype=torch.float64, device=device)
+        self.guard = SpikeGuard(options.spike, flat.master.device)
+        self._betas = torch.tensor(options.betas, dtype=torch.float64, device=flat.master.device)
 
     @torch.no_grad()
     def step(self, loss: Tensor, rate: float) -> Outcome:
-        """Take a step unless loss or gradient is not finite or jumps; `loss` is the whole step's mean."""
+        """Take a step unless the guard forbids it; `loss` is the whole step's mean."""
         options, flat = self.options, self.flat
         norm = torch.linalg.vector_norm(flat.gradient)
-        good = torch.isfinite(norm) & torch.isfinite(loss) & ~self._spike(loss, norm)
-        self._remember(loss, norm, good)
-        corrections = (1 - self._betas ** self.taken.double()).float()
+        good = self.guard.judge(loss, norm)
+        corrections = (1 - self._betas ** self.guard.taken.double()).float()
         factor = (options.clip / (norm + 1e-6)).clamp(max=1.0)
         control = torch.cat((torch.stack((factor, good.float())), corrections))
         begin = 0
@@ -85,24 +118,3 @@ class Optimizer:
         from kernels.adamw import adamw  # noqa: PLC0415 - Triton is there only beside a GPU
 
         return adamw
-
-    def _spike(self, loss: Tensor, norm: Tensor) -> Tensor:
-        """Whether loss or norm lies `spike` standard deviations above the mean of those remembered."""
-        now = torch.stack((loss, norm)).double()
-        count = self.taken.clamp(min=1, max=HISTORY).double()
-        mean = self.history.sum(1) / count
-        places = torch.arange(HISTORY, device=now.device) < count
-        deviation = ((self.history - mean[:, None]).square() * places).sum(1).div(count).sqrt()
-        limit = mean + self.options.spike * deviation
-        judged = (self.taken >= SETTLED) & (self.options.spike > 0)
-        return judged & (now > limit).any()
-
-    def _remember(self, loss: Tensor, norm: Tensor, good: Tensor) -> None:
-        now = torch.stack((loss, norm)).double()
-        here = torch.arange(HISTORY, device=now.device) == self.taken % HISTORY
-        torch.where(here & good, now[:, None], self.history, out=self.history)
-        self.taken += good
-
-    def state(self) -> dict[str, Tensor]:
-        """Scalars and history; the flat buffers are saved by parameter (see `models.checkpoint`)."""
-        return {"taken": self.taken, "history": self.history}

@@ -87,7 +87,7 @@ class _AddRMSNorm(torch.autograd.Function):
         block = triton.next_power_of_2(D)
         add_rms_norm_fwd_kernel[(N,)](
             x_ND, x_ND if delta_ND is None else delta_ND, weight_D, stream_ND, y_ND, rstd_N, D, eps,
-            HAS_DELTA=delta_ND is not None, BLOCK_D=block, num_warps=min(8, max(1, block // 256)),
+            HAS_DELTA=delta_ND is not None, BLOCK_D=block, num_warps=4 if block <= 2048 else 8,
         )  # fmt: skip
         ctx.save_for_backward(stream_ND, weight_D, rstd_N)
         ctx.has_delta = delta_ND is not None

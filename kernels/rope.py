@@ -13,6 +13,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.nn import functional
 
 from kernels.launch import programs
 
@@ -36,33 +37,38 @@ def rotate_reference(x_BTHK: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
 def split_rotate_reference(
     qkv_NG: Tensor, cos_TK: Tensor, sin_TK: Tensor, heads: int, key_heads: int, norms: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """q (B, T, heads, K), k and v (B, T, key_heads, K) of a projection (N, (heads + 2 key_heads) K), q and k turned.
+    """q (B, T, heads, W), k and v (B, T, key_heads, W) of a projection (N, (heads + 2 key_heads) W), q and k turned.
 
+    W is K, the angles' width, or more: what lies beyond K in each head must be zero, as must its gradient, and stays so
+    (an attention kernel may want a multiple of 8).
     norms: weights (K) of an RMSNorm over each query and key head, applied before the rotation.
     """
     T, K = cos_TK.shape[0], 2 * cos_TK.shape[1]
-    heads_BTGK = qkv_NG.view(-1, T, heads + 2 * key_heads, K)
-    q, k, v = heads_BTGK.split((heads, key_heads, key_heads), dim=2)
+    heads_BTGW = qkv_NG.view(-1, T, heads + 2 * key_heads, qkv_NG.shape[1] // (heads + 2 * key_heads))
+    beyond = heads_BTGW.shape[-1] - K
+    q, k, v = heads_BTGW[..., :K].split((heads, key_heads, key_heads), dim=2)
     if norms is not None:
         q, k = (
             (x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + QK_NORM_EPS) * weight.float())
             .to(x.dtype) for x, weight in zip((q, k), norms, strict=True)
         )  # fmt: skip
-    return rotate_reference(q, cos_TK, sin_TK), rotate_reference(k, cos_TK, sin_TK), v
+    q, k = rotate_reference(q, cos_TK, sin_TK), rotate_reference(k, cos_TK, sin_TK)
+    q, k, v = (functional.pad(x, (0, beyond)) for x in (q, k, v))
+    return q, k, v
 
 
 @triton.jit
 def rope_fwd_kernel(
     qkv_ptr, out_ptr, cos_ptr, sin_ptr, q_weight_ptr, k_weight_ptr, T, eps,
-    H: tl.constexpr, G: tl.constexpr, R: tl.constexpr, HALF: tl.constexpr,
+    H: tl.constexpr, G: tl.constexpr, R: tl.constexpr, HALF: tl.constexpr, WIDE: tl.constexpr,
     QK_NORM: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """One token a program. G heads in a row, of which the first R (H queries, then keys) are turned."""
+    """One token a program. G heads in a row, WIDE apart, of which the first R (H queries, then keys) are turned."""
     row = tl.program_id(0).to(tl.int64)
     heads = tl.arange(0, BLOCK_R)[:, None]
     cols = tl.arange(0, BLOCK_K)[None, :]
     inside = (heads < R) & (cols < HALF)
-    where = row * G * 2 * HALF + heads * 2 * HALF + cols
+    where = row * G * WIDE + heads * WIDE + cols
     first = tl.load(qkv_ptr + where, mask=inside, other=0.0).to(tl.float32)
     second = tl.load(qkv_ptr + where + HALF, mask=inside, other=0.0).to(tl.float32)
     kind = out_ptr.dtype.element_ty
@@ -87,7 +93,7 @@ def rope_fwd_kernel(
 def rope_bwd_kernel(
     dq_ptr, dk_ptr, dv_ptr, qkv_ptr, dqkv_ptr, cos_ptr, sin_ptr, q_weight_ptr, k_weight_ptr, dweight_ptr, N, T, eps,
     q_b, q_t, q_h, k_b, k_t, k_h, v_b, v_t, v_h,
-    H: tl.constexpr, KV: tl.constexpr, HALF: tl.constexpr, QK_NORM: tl.constexpr,
+    H: tl.constexpr, KV: tl.constexpr, HALF: tl.constexpr, WIDE: tl.constexpr, QK_NORM: tl.constexpr,
     BLOCK_G: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """Each program walks tokens a grid apart; all heads of a token at once, gradients given by their strides."""
@@ -120,7 +126,7 @@ def rope_bwd_kernel(
         sin = tl.load(sin_ptr + t * HALF + cols, mask=narrow, other=0.0)
         d1 = tl.where(turned, first * cos + second * sin, first)
         d2 = tl.where(turned, second * cos - first * sin, second)
-        where = row * (H + 2 * KV) * 2 * HALF + heads * 2 * HALF + cols
+        where = row * (H + 2 * KV) * WIDE + heads * WIDE + cols
         inside = (heads < H + 2 * KV) & narrow
         if QK_NORM:
             x1 = tl.load(qkv_ptr + where, mask=inside, other=0.0).to(tl.float32)
@@ -144,6 +150,9 @@ def rope_bwd_kernel(
         kind = dqkv_ptr.dtype.element_ty
         tl.store(dqkv_ptr + where, d1.to(kind), mask=inside)
         tl.store(dqkv_ptr + where + HALF, d2.to(kind), mask=inside)
+        if WIDE > 2 * HALF:
+            padded = (heads < H + 2 * KV) & (cols < WIDE - 2 * HALF)
+            tl.store(dqkv_ptr + where + 2 * HALF, tl.zeros([BLOCK_G, BLOCK_K], kind), mask=padded)
     if QK_NORM:
         flat = tl.arange(0, BLOCK_K)
         out = dweight_ptr + program * 4 * HALF + flat
@@ -161,24 +170,26 @@ class _SplitRotate(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         N, (T, half) = qkv_NG.shape[0], cos_TK.shape
         G, turned, normed = heads + 2 * key_heads, heads + key_heads, q_weight_K is not None
+        wide = qkv_NG.shape[1] // G
         out_NG = qkv_NG.clone() if normed else qkv_NG
         rope_fwd_kernel[(N,)](
             qkv_NG, out_NG, cos_TK, sin_TK, q_weight_K if normed else cos_TK, k_weight_K if normed else cos_TK, T,
-            QK_NORM_EPS, H=heads, G=G, R=turned, HALF=half, QK_NORM=normed,
+            QK_NORM_EPS, H=heads, G=G, R=turned, HALF=half, WIDE=wide, QK_NORM=normed,
             BLOCK_R=triton.next_power_of_2(turned), BLOCK_K=triton.next_power_of_2(half),
         )  # fmt: skip
         ctx.save_for_backward(qkv_NG if normed else None, cos_TK, sin_TK, q_weight_K, k_weight_K)
         ctx.heads, ctx.key_heads = heads, key_heads
-        q, k, v = out_NG.view(N // T, T, G, 2 * half).split((heads, key_heads, key_heads), dim=2)
+        q, k, v = out_NG.view(N // T, T, G, wide).split((heads, key_heads, key_heads), dim=2)
         return q, k, v
 
     @staticmethod
     def backward(ctx: Any, dq: Tensor, dk: Tensor, dv: Tensor) -> tuple[Tensor | None, ...]:
         qkv_NG, cos_TK, sin_TK, q_weight_K, k_weight_K = ctx.saved_tensors
-        B, T, H, K = dq.shape
+        B, T, H, wide = dq.shape
+        K = 2 * cos_TK.shape[1]
         KV, N, normed = ctx.key_heads, B * T, qkv_NG is not None
         dq, dk, dv = (x if x.stride(3) == 1 else x.contiguous() for x in (dq, dk, dv))
-        dqkv_NG = torch.empty(N, (H + 2 * KV) * K, dtype=dq.dtype, device=dq.device)
+        dqkv_NG = torch.empty(N, (H + 2 * KV) * wide, dtype=dq.dtype, device=dq.device)
         grid = programs(dq.device, N, 64)  # 2.8 TB/s on an H100; 16 a multiprocessor were 6 % slower
         dweight_P = torch.empty(grid, 2, K, dtype=torch.float32, device=dq.device)
         block_g = triton.next_power_of_2(H + 2 * KV)
@@ -186,7 +197,7 @@ class _SplitRotate(torch.autograd.Function):
             dq, dk, dv, qkv_NG if normed else dq, dqkv_NG, cos_TK, sin_TK, q_weight_K if normed else cos_TK,
             k_weight_K if normed else cos_TK, dweight_P, N, T, QK_NORM_EPS,
             *dq.stride()[:3], *dk.stride()[:3], *dv.stride()[:3],
-            H=H, KV=KV, HALF=K // 2, QK_NORM=normed, BLOCK_G=block_g, BLOCK_K=triton.next_power_of_2(K // 2),
+            H=H, KV=KV, HALF=K // 2, WIDE=wide, QK_NORM=normed, BLOCK_G=block_g, BLOCK_K=triton.next_power_of_2(K // 2),
             num_warps=4,
         )  # fmt: skip
         dq_weight, dk_weight = dweight_P.sum(0).to(q_weight_K.dtype) if normed else (None, None)

@@ -51,7 +51,9 @@ def swiglu_bwd_kernel(gate_up_ptr, dh_ptr, dgate_up_ptr, F, BLOCK: tl.constexpr)
 
 
 def _grid(N: int, F: int) -> tuple[tuple[int, int], int]:
-    block = min(4096, triton.next_power_of_2(F))
+    # The largest block that leaves at most a third of its lanes idle: 4,096 was the fastest where it fits.
+    blocks = (b for b in (4096, 2048, 1024, 512) if triton.cdiv(F, b) * b <= 1.34 * F)
+    block = next(blocks, triton.next_power_of_2(min(F, 512)))
     return (N, triton.cdiv(F, block)), block
 
 

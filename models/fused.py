@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from kernels.linear import embedding, linear
 from kernels.linear_cross_entropy import linear_cross_entropy, token_losses
 from kernels.rms_norm import add_rms_norm
 from kernels.rope import rotations, split_rotate
 from kernels.swiglu import swiglu
-from models.attention import Packing, attend
+from models.attention import Packing, attend, padded_width
 from models.decoder import NORM_EPS, ROPE_BASE, Block, Decoder
 
 
@@ -36,17 +37,34 @@ def _block(
     pack: Packing | None, backend: str,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """One layer: the stream as far as it is summed, and what is still to be added to it."""
-    attention, T = block.attention, angles[0].shape[0]
+    attention, K = block.attention, block.attention.head_width
+    wide = padded_width(K, backend)
     stream_ND, x_ND = add_rms_norm(stream_ND, delta_ND, block.attention_norm.weight, NORM_EPS)
-    qkv = _linear(x_ND, attention.qkv)
+    qkv = linear(x_ND, *_padded(attention.qkv, K, wide, dim=0))
     norms = None
     if attention.query_norm is not None and attention.key_norm is not None:
         norms = (attention.query_norm.weight, attention.key_norm.weight)
     q, k, v = split_rotate(qkv, *angles, attention.heads, attention.key_heads, norms)
-    y_BTHK = attend(q, k, v, pack, backend)
-    delta_ND = _linear(y_BTHK.reshape(-1, attention.heads * attention.head_width), attention.out)
+    y_BTHK = attend(q, k, v, pack, backend, K**-0.5)
+    y_ND = y_BTHK.reshape(-1, attention.heads * wide)
+    delta_ND = linear(y_ND, *_padded(attention.out, K, wide, dim=1))
     stream_ND, x_ND = add_rms_norm(stream_ND, delta_ND, block.hidden_norm.weight, NORM_EPS)
     return stream_ND, _linear(swiglu(_linear(x_ND, block.hidden.gate_up)), block.hidden.down)
+
+
+def _padded(module: nn.Linear, K: int, wide: int, dim: int) -> tuple[Tensor, Tensor | None]:
+    """A projection from or to heads, its weight (and where its gradient goes), each head's K rows or columns padded.
+
+    Zeros in the weight cost a few percent of this product; padding the heads themselves would copy q, k, v, the
+    output and its gradient in every layer.
+    """
+    if wide == K:
+        return module.weight, _sink(module.weight)
+    weight = module.weight
+    if dim == 0:
+        heads = functional.pad(weight.view(-1, K, weight.shape[1]), (0, 0, 0, wide - K))
+        return heads.flatten(0, 1), None
+    return functional.pad(weight.view(weight.shape[0], -1, K), (0, wide - K)).flatten(1), None
 
 
 def loss(

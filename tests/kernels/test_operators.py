@@ -85,6 +85,28 @@ def test_split_rotate(heads: int, key_heads: int, width: int, normed: bool, dtyp
     )
 
 
+@dtypes
+def test_split_rotate_of_padded_heads(dtype: torch.dtype) -> None:
+    """Heads of 42 in rows of 48: what lies beyond is zero, and so is its gradient, whatever came from above."""
+    heads, T, K, wide = 3, 5, 42, 48
+    cos, sin = rotations(T, K, 10_000.0, torch.device(DEVICE))
+    qkv = torch.nn.functional.pad(random(2 * T, 3 * heads, K, dtype=dtype).detach(), (0, wide - K)).flatten(1)
+    parts = split_rotate(qkv.clone(), cos, sin, heads, heads, None)
+    narrow = qkv.view(2 * T, -1, wide)[..., :K].double().flatten(1).requires_grad_()
+    expected = split_rotate_reference(narrow, cos.double(), sin.double(), heads, heads, None)
+    for a, b in zip(parts, expected, strict=True):
+        assert error(a[..., :K], b) < BOUNDS[dtype]
+        assert (a[..., K:] == 0).all()
+    leaf = qkv.clone().requires_grad_()
+    upstream = [torch.randn_like(x) for x in parts]
+    torch.autograd.backward(split_rotate(leaf * 1, cos, sin, heads, heads, None), upstream)
+    torch.autograd.backward(expected, [g[..., :K].double() for g in upstream])
+    assert leaf.grad is not None
+    gradient = leaf.grad.view(2 * T, -1, wide)
+    assert error(gradient[..., :K].flatten(1), narrow.grad) < BOUNDS[dtype]
+    assert (gradient[..., K:] == 0).all()
+
+
 def test_rotations_turn_by_position_and_rate() -> None:
     cos, sin = rotations(5, 8, 10_000.0, torch.device("cpu"))
     for t in range(5):

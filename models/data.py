@@ -1,7 +1,7 @@
 """Token folders as training windows: which tokens a step sees is a function of (seed, step) alone.
 
-A folder as `werp tokenize` writes it: `tokens.arrow`, `offsets.arrow`, `tokenizer.json`. The last hundredth of its
-documents is held out; the others are cut into fixed windows, whose order is drawn anew each epoch from
+A folder as `werp tokenize` writes it: `tokens.arrow`, `offsets.arrow`, `tokenizer.json`. A hundredth of its documents
+is held out, spread over the folder (see `Tokens.stretches`); the others are cut into fixed windows, whose order is drawn anew each epoch from
 (seed, source, epoch). Several folders are mixed by weights: of every 1,024 windows each source gives a fixed number,
 in an order drawn from (seed, cycle). Nothing here depends on the number of processes or of micro-batches, and a step is
 found without walking through those before it.
@@ -27,6 +27,7 @@ from torch import Tensor
 from models.errors import ModelError
 
 IGNORED = -100  # target of a position whose next token is another document's
+STRETCHES = 16  # at most, see Tokens.stretches
 CYCLE = 1024  # windows over which the mixture is exact
 
 
@@ -37,6 +38,15 @@ class Batch:
     tokens: Tensor
     targets: Tensor
     documents: Tensor
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Token positions: trained on from `begin` to `cut`, held out from `cut` to `end`."""
+
+    begin: int
+    cut: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -58,12 +68,22 @@ class Tokens:
         return cls(folder, tokens, offsets, metadata)
 
     @property
-    def held_out_from(self) -> int:
-        """The first held-out document: the last 1 % are, at least one."""
+    def stretches(self) -> list[Stretch]:
+        """Up to 16 runs of documents, the last hundredth of each (at least one document) held out.
+
+        Documents of one origin stand together, and the last of a folder may be of one that training never sees: held
+        out from the end alone, Wikipedia after 150 M characters of books read 7.2 nats where training read 5.5.
+        """
         documents = len(self.offsets) - 1
         if documents < 2:
             raise ModelError(f"{self.folder}: one document can't be both trained on and held out; add text")
-        return documents - max(1, documents // 100)
+        count = min(STRETCHES, max(1, documents // 100))
+        found = []
+        for i in range(count):
+            first, last = documents * i // count, documents * (i + 1) // count
+            cut = last - max(1, (last - first) // 100)
+            found.append(Stretch(*(int(self.offsets[document]) for document in (first, cut, last))))
+        return found
 
     def tokenizer_bytes(self) -> bytes:
         """The folder's tokenizer.json; ModelError when it is gone or another than the tokens were made with."""
@@ -99,14 +119,19 @@ def _map(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 class TrainingWindows:
     """The training part of one folder as fixed windows in a seeded order.
 
-    count: windows an epoch. uncovered: tokens at the end that fill no window (fewer than one
-        window; they are trained on in no epoch).
+    count: windows an epoch. uncovered: tokens at the ends of stretches that fill no window (fewer than one window
+        each; they are trained on in no epoch). total: tokens of the training part.
     """
 
     def __init__(self, tokens: Tokens, window: int, seed: int, source: int = 0) -> None:
         self.tokens, self.window, self.seed, self.source = tokens, window, seed, source
-        self.total = int(tokens.offsets[tokens.held_out_from])
-        self.count = (self.total - 1) // window
+        stretches = tokens.stretches
+        self.total = sum(s.cut - s.begin for s in stretches)
+        # A window's last target lies one beyond it.
+        counts = np.array([max(0, (s.cut - s.begin - 1) // window) for s in stretches])
+        self._begins = np.array([s.begin for s in stretches])
+        self._before = np.concatenate(([0], np.cumsum(counts)))
+        self.count = int(self._before[-1])
         self.uncovered = self.total - self.count * window
         if self.count < 1:
             raise ModelError(
@@ -122,7 +147,9 @@ class TrainingWindows:
     def start(self, index: int) -> int:
         """The token position at which the `index`-th window of the order begins."""
         epoch, place = divmod(index, self.count)
-        return int(self._order(epoch)[place]) * self.window
+        number = int(self._order(epoch)[place])
+        stretch = int(np.searchsorted(self._before, number, side="right")) - 1
+        return int(self._begins[stretch]) + (number - int(self._before[stretch])) * self.window
 
 
 @dataclass(frozen=True)
@@ -242,15 +269,19 @@ def quotas(weights: Sequence[float]) -> list[int]:
 
 
 def held_out_batches(tokens: Tokens, window: int, limit: int, rows: int = 1) -> Iterator[Batch]:
-    """The held-out documents in order, `rows` windows at a time, the last one short; at most `limit` tokens."""
-    begin, end = int(tokens.offsets[tokens.held_out_from]), len(tokens.tokens)
-    end = min(end, begin + limit)
-    whole = np.arange(begin, end - window, window)
-    for i in range(0, len(whole), rows):
-        yield tokens.batch(whole[i : i + rows], window)
-    rest = begin + len(whole) * window
-    if rest < end - 1:
-        yield tokens.batch(np.array([rest]), end - 1 - rest)
+    """The held-out documents in order, up to `rows` windows at a time, each stretch's last one short.
+
+    At most `limit` tokens, an equal part from each stretch.
+    """
+    stretches = tokens.stretches
+    for stretch in stretches:
+        end = min(stretch.end, stretch.cut + max(2, limit // len(stretches)))
+        whole = np.arange(stretch.cut, end - window, window)
+        for i in range(0, len(whole), rows):
+            yield tokens.batch(whole[i : i + rows], window)
+        rest = stretch.cut + len(whole) * window
+        if rest < end - 1:
+            yield tokens.batch(np.array([rest]), end - 1 - rest)
 
 
 def token_bytes(tokenizer: Tokenizer) -> NDArray[np.int64]:

@@ -125,6 +125,8 @@ class Run:
             self.metrics = stack.enter_context((config.output / "metrics.jsonl").open("a")) if self.leads else None
             self.board = stack.enter_context(tensorboard(config.output)) if config.tensorboard and self.leads else None
             self.reporter = stack.enter_context(Reporter(quiet=not self.leads))
+            if first and self.due(config.evaluate_every) and first not in [step for step, _ in self.validations]:
+                self.validations.append((first, self.evaluate()))  # the kill came between checkpoint and evaluation
             while not self.finished():
                 launched = self.launch(next(prefetcher))
                 if pending is not None:

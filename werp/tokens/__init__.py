@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["END", "Metadata", "tokenize"]
 
 
+_HOMES = {"tokenize": "build", "Metadata": "folder", "END": "vocabulary"}
+
+
 def __getattr__(name: str) -> Any:
     """The three names, imported when asked for: the command line must start without the tokenizers package."""
-    from werp.tokens import build, folder, vocabulary  # noqa: PLC0415
-
-    homes = {"tokenize": build, "Metadata": folder, "END": vocabulary}
-    if name not in homes:
-        raise AttributeError(name)
-    return getattr(homes[name], name)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

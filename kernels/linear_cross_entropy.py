@@ -94,7 +94,13 @@ def cross_entropy_(
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, scale: Tensor, z: float, sink_VD: Tensor | None
+        ctx: Any,
+        h_ND: Tensor,
+        weight_VD: Tensor,
+        targets_N: Tensor,
+        scale: Tensor,
+        z: float,
+        sink_VD: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         needs = h_ND.requires_grad or weight_VD.requires_grad
         dh_ND = torch.empty_like(h_ND) if needs else None
@@ -143,9 +149,7 @@ def linear_cross_entropy(
     scale: float32 scalar tensor, 1 / tokens of the whole step say. sink_VD: float32 buffer that the weight's gradient
     is added to instead of going to autograd.
     """
-    result: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(
-        h_ND, weight_VD, targets_N, scale, z, sink_VD
-    )
+    result: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(h_ND, weight_VD, targets_N, scale, z, sink_VD)
     return result
 
 

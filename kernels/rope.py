@@ -35,7 +35,12 @@ def rotate_reference(x_BTHK: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
 
 
 def split_rotate_reference(
-    qkv_NG: Tensor, cos_TK: Tensor, sin_TK: Tensor, heads: int, key_heads: int, norms: tuple[Tensor, Tensor] | None
+    qkv_NG: Tensor,
+    cos_TK: Tensor,
+    sin_TK: Tensor,
+    heads: int,
+    key_heads: int,
+    norms: tuple[Tensor, Tensor] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """q (B, T, heads, W), k and v (B, T, key_heads, W) of a projection (N, (heads + 2 key_heads) W), q and k turned.
 
@@ -205,7 +210,12 @@ class _SplitRotate(torch.autograd.Function):
 
 
 def split_rotate(
-    qkv_NG: Tensor, cos_TK: Tensor, sin_TK: Tensor, heads: int, key_heads: int, norms: tuple[Tensor, Tensor] | None
+    qkv_NG: Tensor,
+    cos_TK: Tensor,
+    sin_TK: Tensor,
+    heads: int,
+    key_heads: int,
+    norms: tuple[Tensor, Tensor] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The fused operator; see `split_rotate_reference`.
 

@@ -63,7 +63,9 @@ def choose_backend(name: str, device: torch.device, masked: bool) -> str:
     if masked and name == "cudnn":
         raise ModelError("attention: cudnn can't keep documents apart here; choose auto, flash, flex or math")
     if not masked and name == "flex":
-        raise ModelError("attention: flex is for document masks; without them choose auto, cudnn, flash or math")
+        raise ModelError(
+            "attention: flex is for document masks; without them choose auto, cudnn, flash or math"
+        )
     if device.type != "cuda" and name != "math":
         raise ModelError(f"attention: {name} needs a GPU; choose auto or math")
     return name

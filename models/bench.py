@@ -70,7 +70,9 @@ def batches(micro: int, window: int, masked: bool, folder: Path | None) -> list[
             )
             ids, targets, documents = data.tokens, data.targets, data.documents.cuda()
             if not masked:
-                targets = torch.cat((ids[:, 1:], targets[:, -1:]), 1)  # one document a window: all are predicted
+                targets = torch.cat(
+                    (ids[:, 1:], targets[:, -1:]), 1
+                )  # one document a window: all are predicted
         tokens = ids[:, :window].cuda()
         found.append(Batch(tokens, targets.contiguous().cuda(), packing(documents) if masked else None))
     return found
@@ -274,7 +276,9 @@ def profile(way: str, name: str, folder: Path | None, rows: int = 28) -> str:
     with torch.profiler.profile(activities=kinds) as result:
         step()
         torch.cuda.synchronize()
-    events = [e for e in result.key_averages() if e.self_device_time_total > 0 and e.device_type.name == "CUDA"]
+    events = [
+        e for e in result.key_averages() if e.self_device_time_total > 0 and e.device_type.name == "CUDA"
+    ]
     total = sum(e.self_device_time_total for e in events)
     events.sort(key=lambda e: -e.self_device_time_total)
     lines = [f"{way} {name}: {total / 1e3:.2f} ms of device time a step"]
@@ -288,7 +292,9 @@ def profile(way: str, name: str, folder: Path | None, rows: int = 28) -> str:
 
 def main() -> None:
     """The command line; prints one JSON object a row."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["ceilings", "rungs", "operators", "attention", "profile"])
     parser.add_argument("--rungs", default="150M,400M,530M,750M,1B")
     parser.add_argument("--ways", default="plain,peer,fused,packed")
@@ -311,7 +317,10 @@ def main() -> None:
                     row = measure(way, name, arguments.seconds, arguments.tokens, arguments.micro)
                     print(json.dumps(row), flush=True)
             except Exception as error:  # one row's failure is that row's
-                print(json.dumps({"rung": name, "way": way, "error": f"{type(error).__name__}: {error}"[:400]}), flush=True)
+                print(
+                    json.dumps({"rung": name, "way": way, "error": f"{type(error).__name__}: {error}"[:400]}),
+                    flush=True,
+                )
                 clean()
 
 

@@ -62,7 +62,9 @@ def write_checkpoint(
 ) -> None:
     """Write the three files from their contents, config.json last."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "model.safetensors", save({name: x.cpu().contiguous() for name, x in weights.items()}))
+    write_whole(
+        folder / "model.safetensors", save({name: x.cpu().contiguous() for name, x in weights.items()})
+    )
     write_whole(folder / "tokenizer.json", tokenizer)
     write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 

@@ -21,7 +21,9 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tokens: Path = Field(description="token folder")
-    weight: float = Field(1.0, gt=0, description="share of the windows, in any unit; above its size is up-sampling")
+    weight: float = Field(
+        1.0, gt=0, description="share of the windows, in any unit; above its size is up-sampling"
+    )
 
 
 class TrainConfig(BaseModel):
@@ -39,43 +41,64 @@ class TrainConfig(BaseModel):
     documents: Literal["apart", "joined"] = Field(
         "apart", description="whether attention stays inside each document packed into a window"
     )
-    batch_size: int | None = Field(None, ge=1, description="sequences a step, over all processes; left out, the rung's")
+    batch_size: int | None = Field(
+        None, ge=1, description="sequences a step, over all processes; left out, the rung's"
+    )
     micro_batch: int = Field(16, ge=1, description="sequences computed on at once; more are accumulated")
     steps: int | None = Field(None, ge=1, description="length of the run")
     seconds: float | None = Field(None, gt=0, description="train for a time instead, validation not counted")
     per_parameter: float = Field(
-        20.0, gt=0, description="length of the run without steps or seconds: tokens a parameter (DataDecide: 100)"
+        20.0,
+        gt=0,
+        description="length of the run without steps or seconds: tokens a parameter (DataDecide: 100)",
     )
-    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: on the blocks' matrices, AdamW elsewhere")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon: on the blocks' matrices, AdamW elsewhere"
+    )
     learning_rate: float | None = Field(None, gt=0, description="peak; left out, the rung's")
-    schedule: Literal["cosine", "wsd"] = Field("cosine", description="wsd: constant, then down over the last fifth")
+    schedule: Literal["cosine", "wsd"] = Field(
+        "cosine", description="wsd: constant, then down over the last fifth"
+    )
     warmup: float | None = Field(
-        None, ge=0, lt=1, description="share of the run in which the rate rises from 0; left out, N tokens, a tenth at most"
+        None,
+        ge=0,
+        lt=1,
+        description="share of the run in which the rate rises from 0; left out, N tokens, a tenth at most",
     )
     weight_decay: float | None = Field(None, ge=0, description="on every parameter; left out, the rung's")
     clip: float = Field(1.0, gt=0, description="largest norm of a gradient")
     z_loss: float | None = Field(None, ge=0, description="weight of log(Z) squared; left out, the rung's")
     spike: float = Field(
-        6.0, ge=0, description="skip a step whose loss or gradient norm lies so many sd above the last 128; 0 never"
+        6.0,
+        ge=0,
+        description="skip a step whose loss or gradient norm lies so many sd above the last 128; 0 never",
     )
     seed: int = Field(6198, ge=0, description="of the initial weights and of the data order")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     precision: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", description="of weights and activations; masters and sums are float32. auto: bfloat16 on a GPU"
+        "auto",
+        description="of weights and activations; masters and sums are float32. auto: bfloat16 on a GPU",
     )
     backend: Literal["auto", "fused", "plain"] = Field(
         "auto", description="fused: kernels/ in Triton; plain: PyTorch. auto: fused on a GPU"
     )
     compile: bool = Field(False, description="torch.compile the plain backend")
-    attention: Literal["auto", "cudnn", "flash", "flex", "math"] = Field("auto", description="see models/attention.py")
+    attention: Literal["auto", "cudnn", "flash", "flex", "math"] = Field(
+        "auto", description="see models/attention.py"
+    )
     parallel: Literal["ddp", "fsdp"] = Field(
-        "ddp", description="under torchrun: whole copies, or parameters and optimizer in shards (plain backend)"
+        "ddp",
+        description="under torchrun: whole copies, or parameters and optimizer in shards (plain backend)",
     )
     deterministic: bool = Field(False, description="the same bits every time, slower on a GPU")
     checkpoint_every: int = Field(0, ge=0, description="steps between checkpoints; 0 only at the end")
     keep: int = Field(2, ge=1, description="checkpoints kept beside the final one")
-    evaluate_every: int = Field(0, ge=0, description="steps between validations, each after a checkpoint; 0 only at the end")
-    validation_tokens: int = Field(16_384, ge=2, description="most held-out tokens of each source that are measured")
+    evaluate_every: int = Field(
+        0, ge=0, description="steps between validations, each after a checkpoint; 0 only at the end"
+    )
+    validation_tokens: int = Field(
+        16_384, ge=2, description="most held-out tokens of each source that are measured"
+    )
     accept_changed_data: bool = Field(False, description="go on with other tokens than the run began with")
     tensorboard: bool = Field(False, description="also write events for TensorBoard into OUTPUT/tensorboard")
 
@@ -112,7 +135,9 @@ def read_config(arguments: Sequence[str] | None = None) -> TrainConfig:
     named), a missing or bad value.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m models.train", description="Train a decoder of the ladder; under torchrun on several devices.", allow_abbrev=False
+        prog="python -m models.train",
+        description="Train a decoder of the ladder; under torchrun on several devices.",
+        allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with any of the keys below")
     for name, field in TrainConfig.model_fields.items():

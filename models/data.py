@@ -222,7 +222,9 @@ class DataOrder:
     def batch(self, rows: Sequence[Row]) -> Batch:
         """The windows' tokens, in the order given. Documents are told apart across sources, too."""
         parts = [self.sources[row.source].tokens.batch(np.array([row.start]), self.window) for row in rows]
-        return Batch(*(torch.cat([getattr(p, name) for p in parts]) for name in ("tokens", "targets", "documents")))
+        return Batch(
+            *(torch.cat([getattr(p, name) for p in parts]) for name in ("tokens", "targets", "documents"))
+        )
 
     def consumed(self, steps: int) -> list[int]:
         """Windows taken from each source by the first `steps` steps."""
@@ -242,7 +244,9 @@ class DataOrder:
         lines = []
         for row in rows:
             tokens = self.sources[row.source].tokens
-            first, last = np.searchsorted(tokens.offsets, [row.start, row.start + self.window], side="right") - 1
+            first, last = (
+                np.searchsorted(tokens.offsets, [row.start, row.start + self.window], side="right") - 1
+            )
             lines.append(
                 f"{tokens.folder} tokens {row.start}-{row.start + self.window}, documents {first}-{last}"
             )

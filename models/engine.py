@@ -110,7 +110,6 @@ class Engine:
             return fused.losses(self.model, batch.tokens, batch.targets, batch.pack, way)
         return plain_losses(self.model, batch.tokens, batch.targets, documents(batch))[0]
 
-
     def weights(self) -> dict[str, Tensor]:
         """What the model computes with, by name."""
         return self.flat.named(self.flat.weights)
@@ -119,7 +118,11 @@ class Engine:
         """Master weights and moments by parameter, and the guard's history: all that a run goes on with."""
         optimizer = self.optimizer
         found = dict(optimizer.guard.state())
-        for part, buffer in (("master", self.flat.master), ("moment", optimizer.moment), ("square", optimizer.square)):
+        for part, buffer in (
+            ("master", self.flat.master),
+            ("moment", optimizer.moment),
+            ("square", optimizer.square),
+        ):
             found |= {f"{part}/{name}": x for name, x in self.flat.named(buffer).items()}
         return found
 
@@ -128,7 +131,11 @@ class Engine:
         """Take up a state."""
         optimizer = self.optimizer
         optimizer.guard.load(state)
-        for part, buffer in (("master", self.flat.master), ("moment", optimizer.moment), ("square", optimizer.square)):
+        for part, buffer in (
+            ("master", self.flat.master),
+            ("moment", optimizer.moment),
+            ("square", optimizer.square),
+        ):
             for name, x in self.flat.named(buffer).items():
                 x.copy_(state[f"{part}/{name}"])
         if self.flat.copy is not None:

@@ -26,7 +26,9 @@ from models.ladder import Rung
 END = "<|endoftext|>"
 
 
-def hugging_face_config(rung: Rung, vocabulary: int, window: int, end: int | None, dtype: str) -> dict[str, Any]:
+def hugging_face_config(
+    rung: Rung, vocabulary: int, window: int, end: int | None, dtype: str
+) -> dict[str, Any]:
     """The content of config.json."""
     family = ("Qwen3ForCausalLM", "qwen3") if rung.qk_norm else ("LlamaForCausalLM", "llama")
     return {
@@ -93,7 +95,9 @@ def export(checkpoint: Path, output: Path, dtype: torch.dtype = torch.bfloat16) 
 
 def main() -> None:
     """The command line; a ModelError ends it with its text alone."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", type=Path, required=True, help="a folder that models.train wrote")
     parser.add_argument("--output", type=Path, required=True, help="the folder to write")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16", help="of the weights")

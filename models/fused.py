@@ -68,7 +68,13 @@ def _padded(module: nn.Linear, K: int, wide: int, dim: int) -> tuple[Tensor, Ten
 
 
 def loss(
-    model: Decoder, tokens_BT: Tensor, targets_BT: Tensor, pack: Packing | None, scale: Tensor, z: float, backend: str
+    model: Decoder,
+    tokens_BT: Tensor,
+    targets_BT: Tensor,
+    pack: Packing | None,
+    scale: Tensor,
+    z: float,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
     """(scale x summed loss with z-loss, scale x summed loss alone, detached)."""
     h_ND = hidden_states(model, tokens_BT, pack, backend)
@@ -77,9 +83,13 @@ def loss(
 
 
 @torch.no_grad()
-def losses(model: Decoder, tokens_BT: Tensor, targets_BT: Tensor, pack: Packing | None, backend: str) -> Tensor:
+def losses(
+    model: Decoder, tokens_BT: Tensor, targets_BT: Tensor, pack: Packing | None, backend: str
+) -> Tensor:
     """The loss (N) of each position, 0 where there is no target."""
-    return token_losses(hidden_states(model, tokens_BT, pack, backend), model.head.weight, targets_BT.flatten())
+    return token_losses(
+        hidden_states(model, tokens_BT, pack, backend), model.head.weight, targets_BT.flatten()
+    )
 
 
 _tables: dict[tuple[int, int, torch.device], tuple[Tensor, Tensor]] = {}

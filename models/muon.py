@@ -42,7 +42,13 @@ def parts(name: str, matrix: Tensor, rung: Rung) -> list[Tensor]:
 
 
 def muon_step(
-    flat: FlatParameters, rung: Rung, momentum: Tensor, control: Tensor, rate: float, beta: float, decay: float
+    flat: FlatParameters,
+    rung: Rung,
+    momentum: Tensor,
+    control: Tensor,
+    rate: float,
+    beta: float,
+    decay: float,
 ) -> None:
     """One step in place on the blocks' matrices; `control` as for `kernels.adamw`. Their gradient is zeroed.
 

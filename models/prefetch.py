@@ -59,7 +59,14 @@ class Prefetcher:
     """Iterates over the steps from `first` on; `rank` of `world` processes takes its block of each step's windows."""
 
     def __init__(
-        self, order: DataOrder, first: int, micro: int, device: torch.device, apart: bool, rank: int = 0, world: int = 1
+        self,
+        order: DataOrder,
+        first: int,
+        micro: int,
+        device: torch.device,
+        apart: bool,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.order, self.micro, self.device, self.apart = order, micro, device, apart
         self.rank, self.world = rank, world

@@ -20,7 +20,9 @@ class Reporter:
         self._bar = Progress(
             TextColumn("step {task.fields[step]}"),
             BarColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s{task.fields[mfu]}  left"),
+            TextColumn(
+                "loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s{task.fields[mfu]}  left"
+            ),
             TimeRemainingColumn(),
             console=self.console,
             disable=quiet or not self.console.is_terminal,

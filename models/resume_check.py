@@ -92,7 +92,9 @@ def check(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tokens", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs; emptied first")
     parser.add_argument("--rung", default="4M")

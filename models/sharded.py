@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 from models.decoder import Decoder
@@ -29,7 +29,9 @@ class ShardedEngine:
         if optimizer.name != "adamw":
             raise ModelError("optimizer: muon needs whole matrices; with parallel: fsdp choose adamw")
         if options.backend == "fused":
-            raise ModelError("backend: fused needs whole parameters; with parallel: fsdp choose plain or auto")
+            raise ModelError(
+                "backend: fused needs whole parameters; with parallel: fsdp choose plain or auto"
+            )
         self.model, self.options, self.backend = model, options, "plain"
         self.device = next(model.parameters()).device
         mesh = init_device_mesh(self.device.type, (dist.get_world_size(),))
@@ -40,9 +42,12 @@ class ShardedEngine:
                 block.compile()
             fully_shard(block, mesh=mesh, mp_policy=policy)
         fully_shard(model, mesh=mesh, mp_policy=policy)
-        model.set_gradient_divide_factor(1.0)  # type: ignore[attr-defined] # the scale is the whole step's
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=0.0, betas=optimizer.betas, eps=optimizer.eps, weight_decay=optimizer.weight_decay
+            model.parameters(),
+            lr=0.0,
+            betas=optimizer.betas,
+            eps=optimizer.eps,
+            weight_decay=optimizer.weight_decay,
         )
         self.clip, self.guard = optimizer.clip, SpikeGuard(optimizer.spike, self.device)
         self._loss = torch.zeros((), device=self.device)
@@ -55,7 +60,9 @@ class ShardedEngine:
         """Add a micro-batch's gradient and loss."""
         losses, log_z = plain_losses(self.model, batch.tokens, batch.targets, documents(batch))
         loss = losses.sum() * scale
-        (loss + self.options.z_loss * log_z.square().sum() * scale).backward()  # type: ignore[no-untyped-call]
+        total = loss + self.options.z_loss * log_z.square().sum() * scale
+        # The scale is the whole step's, and FSDP divides the sum by the number of processes.
+        (total * dist.get_world_size()).backward()  # type: ignore[no-untyped-call]
         self._loss += loss.detach()
 
     def update(self, rate: float) -> Outcome:
@@ -76,7 +83,11 @@ class ShardedEngine:
     @torch.no_grad()
     def losses(self, batch: MicroBatch) -> Tensor:
         """Loss (N), float32, of each position, 0 where there is no target."""
-        return plain_losses(self.model, batch.tokens, batch.targets, documents(batch))[0]
+        losses = plain_losses(self.model, batch.tokens, batch.targets, documents(batch))[0]
+        for module in self.model.modules():  # without a backward pass the root would stay gathered
+            if isinstance(module, FSDPModule):
+                module.reshard()
+        return losses
 
     def weights(self) -> dict[str, Tensor]:
         """Every parameter whole, in the computing dtype, on the host; all processes must ask."""

@@ -42,7 +42,12 @@ class Checkpointer:
         self._error: BaseException | None = None
 
     def save(
-        self, step: int, weights: dict[str, Tensor], state: dict[str, Tensor], config: dict[str, Any], facts: dict[str, Any]
+        self,
+        step: int,
+        weights: dict[str, Tensor],
+        state: dict[str, Tensor],
+        config: dict[str, Any],
+        facts: dict[str, Any],
     ) -> None:
         """Begin to write the checkpoint of a step; an earlier one is finished first."""
         self.wait()
@@ -53,7 +58,12 @@ class Checkpointer:
         self._thread.start()
 
     def _write(
-        self, step: int, weights: dict[str, Tensor], state: dict[str, Tensor], config: dict[str, Any], facts: dict[str, Any]
+        self,
+        step: int,
+        weights: dict[str, Tensor],
+        state: dict[str, Tensor],
+        config: dict[str, Any],
+        facts: dict[str, Any],
     ) -> None:
         try:
             partial = self.partial(step)
@@ -76,7 +86,9 @@ class Checkpointer:
         with path.open("rb+") as file:
             os.fsync(file.fileno())
 
-    def finish(self, step: int, weights: dict[str, Tensor], config: dict[str, Any], facts: dict[str, Any]) -> None:
+    def finish(
+        self, step: int, weights: dict[str, Tensor], config: dict[str, Any], facts: dict[str, Any]
+    ) -> None:
         """Write what is left, give the folder its name, and remove the oldest."""
         partial, final = self.partial(step), self.folder / f"step-{step:07d}"
         write_whole(partial / "state.json", (json.dumps(facts, indent=2) + "\n").encode())
@@ -127,7 +139,8 @@ def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path}: can't be read ({error}); remove {folder} to go on from the checkpoint before it"
         ) from error
     return facts, {
-        name: torch.cat(parts) if len(parts) > 1 and sharded(name) else parts[0] for name, parts in pieces.items()
+        name: torch.cat(parts) if len(parts) > 1 and sharded(name) else parts[0]
+        for name, parts in pieces.items()
     }
 
 

@@ -122,11 +122,21 @@ class Run:
         self.begin, pending = time.monotonic(), None
         with contextlib.ExitStack() as stack:
             stack.callback(prefetcher.close)
-            self.metrics = stack.enter_context((config.output / "metrics.jsonl").open("a")) if self.leads else None
-            self.board = stack.enter_context(tensorboard(config.output)) if config.tensorboard and self.leads else None
+            self.metrics = (
+                stack.enter_context((config.output / "metrics.jsonl").open("a")) if self.leads else None
+            )
+            self.board = (
+                stack.enter_context(tensorboard(config.output)) if config.tensorboard and self.leads else None
+            )
             self.reporter = stack.enter_context(Reporter(quiet=not self.leads))
-            if first and self.due(config.evaluate_every) and first not in [step for step, _ in self.validations]:
-                self.validations.append((first, self.evaluate()))  # the kill came between checkpoint and evaluation
+            if (
+                first
+                and self.due(config.evaluate_every)
+                and first not in [step for step, _ in self.validations]
+            ):
+                self.validations.append(
+                    (first, self.evaluate())
+                )  # the kill came between checkpoint and evaluation
             while not self.finished():
                 launched = self.launch(next(prefetcher))
                 if pending is not None:
@@ -375,7 +385,9 @@ def tensorboard(output: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
     except ImportError as error:
-        raise ModelError("tensorboard: the package tensorboard is missing; pip install tensorboard") from error
+        raise ModelError(
+            "tensorboard: the package tensorboard is missing; pip install tensorboard"
+        ) from error
     return SummaryWriter(str(output / "tensorboard"))
 
 

@@ -42,7 +42,9 @@ def assert_same(
     found, expected = _tuple(operator(*outputs)), _tuple(reference(*wide))
     upstream = [torch.randn_like(x) for x in expected]
     torch.autograd.backward(found, [g.to(y.dtype) for g, y in zip(upstream, found, strict=True)])
-    torch.autograd.backward(expected, [g.to(y.dtype).to(g.dtype) for g, y in zip(upstream, found, strict=True)])
+    torch.autograd.backward(
+        expected, [g.to(y.dtype).to(g.dtype) for g, y in zip(upstream, found, strict=True)]
+    )
     for i, (a, b) in enumerate(zip(found, expected, strict=True)):
         assert error(a, b) < bound, f"output {i}"
     for i, (a, b) in enumerate(zip(narrow, wide, strict=True)):

@@ -42,7 +42,11 @@ def _references_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("rows", "width"), [(5, 63), (7, 100), (3, 768)])
 @pytest.mark.parametrize("with_delta", [True, False])
 def test_add_rms_norm(rows: int, width: int, with_delta: bool, dtype: torch.dtype) -> None:
-    x, delta, weight = (random(rows, width, dtype=dtype), random(rows, width, dtype=dtype), random(width, dtype=dtype))
+    x, delta, weight = (
+        random(rows, width, dtype=dtype),
+        random(rows, width, dtype=dtype),
+        random(width, dtype=dtype),
+    )
     if with_delta:
         assert_same(
             lambda x, d, w: add_rms_norm(x, d, w, 1e-6),
@@ -154,7 +158,11 @@ def test_huge_logits_stay_finite() -> None:
 
 @dtypes
 def test_linear_and_embedding_add_to_their_sinks(dtype: torch.dtype) -> None:
-    x, weight, upstream = random(16, 24, dtype=dtype), random(40, 24, dtype=dtype), random(16, 40, dtype=dtype)
+    x, weight, upstream = (
+        random(16, 24, dtype=dtype),
+        random(40, 24, dtype=dtype),
+        random(16, 40, dtype=dtype),
+    )
     assert_same(linear, linear_reference, [x, weight], BOUNDS[dtype])
     sink = torch.ones(40, 24, device=DEVICE)
     linear(x, weight, sink).backward(upstream.detach())
@@ -175,7 +183,11 @@ def test_adamw(with_copy: bool) -> None:
     size = 5000  # more than one block, the last one short
     copy_type = torch.bfloat16 if DEVICE == "cuda" else torch.float32
     state = {
-        name: [torch.randn(size, device=DEVICE), 0.1 * torch.randn(size, device=DEVICE), torch.rand(size, device=DEVICE)]
+        name: [
+            torch.randn(size, device=DEVICE),
+            0.1 * torch.randn(size, device=DEVICE),
+            torch.rand(size, device=DEVICE),
+        ]
         for name in ("fused",)
     }["fused"]
     gradient = torch.randn(size, device=DEVICE)

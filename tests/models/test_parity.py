@@ -63,7 +63,9 @@ def test_two_hundred_steps_follow_the_peers() -> None:
     torch.manual_seed(0)
     model = Decoder(RUNGS[0], VOCABULARY)
     peer = peer_of(model)
-    texts = torch.randint(VOCABULARY, (40, WINDOW)).repeat(1, 2)[:, : WINDOW + 6]  # the last six are predictable
+    texts = torch.randint(VOCABULARY, (40, WINDOW)).repeat(1, 2)[
+        :, : WINDOW + 6
+    ]  # the last six are predictable
     curves = []
     for network, logits_of in ((model, model), (peer, lambda ids: peer(input_ids=ids).logits)):
         optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)

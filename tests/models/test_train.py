@@ -172,7 +172,13 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int, run: TrainConfig) -> N
 def test_a_killed_run_ends_with_the_same_bytes(
     tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
-    changes = {"steps": 12, "checkpoint_every": 4, "evaluate_every": 4, "optimizer": optimizer, "micro_batch": 3}
+    changes = {
+        "steps": 12,
+        "checkpoint_every": 4,
+        "evaluate_every": 4,
+        "optimizer": optimizer,
+        "micro_batch": 3,
+    }
     whole = train(config(tokens, tmp_path / "whole", **changes))
     run = config(tokens, tmp_path / "cut", **changes)
     interrupted(monkeypatch, 10, run)
@@ -257,7 +263,14 @@ def test_the_fused_step_is_the_plain_one(tokens: Path, tmp_path: Path) -> None:
     found = []
     for backend in ("plain", "fused"):
         run = config(
-            tokens, tmp_path / backend, steps=3, batch_size=2, micro_batch=1, backend=backend, attention="math", z_loss=1e-3
+            tokens,
+            tmp_path / backend,
+            steps=3,
+            batch_size=2,
+            micro_batch=1,
+            backend=backend,
+            attention="math",
+            z_loss=1e-3,
         )
         train(run)
         found.append(losses(tmp_path / backend))

@@ -36,9 +36,7 @@ def test_an_epoch_sees_every_window_once_and_the_next_in_another_order(tokens: T
     order = order_of(tokens)
     (source,) = order.sources
     epochs = [[starts(order, e * source.count + i)[0] for i in range(source.count)] for e in (0, 1)]
-    expected = [
-        begin for s in tokens.stretches for begin in range(s.begin, s.cut - 32, 32)
-    ]
+    expected = [begin for s in tokens.stretches for begin in range(s.begin, s.cut - 32, 32)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == expected
     assert epochs[0] != epochs[1]
     assert order.epochs(source.count) == [1.0]

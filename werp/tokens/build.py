@@ -94,7 +94,11 @@ def read_manifest(run: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text("utf-8"))
         recipe = manifest.get("recipe")
         name = recipe.get("name") if isinstance(recipe, dict) else recipe
-        values = {"recipe": name, "run_key": manifest.get("run_key"), "content_hash": manifest.get("content_hash")}
+        values = {
+            "recipe": name,
+            "run_key": manifest.get("run_key"),
+            "content_hash": manifest.get("content_hash"),
+        }
     except (ValueError, AttributeError) as error:
         raise WerpError(
             f"{path}: not a run manifest ({error}); the run is damaged, refine it again"

@@ -18,7 +18,10 @@ def command(
     run: Annotated[Path | None, typer.Option(help="a finished run directory, or a folder of shards")] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", help="text instead: .jsonl, .txt, .parquet, .arrow (also .gz, .xz, .zst), folders, globs"),
+        typer.Option(
+            "--input",
+            help="text instead: .jsonl, .txt, .parquet, .arrow (also .gz, .xz, .zst), folders, globs",
+        ),
     ] = None,
     field: Annotated[str, typer.Option(help="the column or key that holds the text")] = "text",
     tokenizer: Annotated[
@@ -27,7 +30,9 @@ def command(
     vocab_size: Annotated[int, typer.Option(help="entries of the tokenizer that is trained")] = 4096,
     spark: Annotated[bool, typer.Option(help="a Spark task a file; --no-spark: this process alone")] = True,
     workers: Annotated[int | None, typer.Option(min=1, help="cores Spark uses on this machine")] = None,
-    megatron: Annotated[Path | None, typer.Option(help="also write PREFIX.bin and PREFIX.idx for Megatron-LM")] = None,
+    megatron: Annotated[
+        Path | None, typer.Option(help="also write PREFIX.bin and PREFIX.idx for Megatron-LM")
+    ] = None,
     olmo: Annotated[Path | None, typer.Option(help="also write the ids as OLMo-core's .npy")] = None,
     dry_run: Annotated[bool, typer.Option(help="list the files, and stop")] = False,
 ) -> None:
@@ -43,13 +48,17 @@ def command(
         from werp.tokens.export import export_megatron, export_olmo  # noqa: PLC0415
         from werp.tokens.sources import input_files, shard_files  # noqa: PLC0415
     except ImportError as error:
-        raise WerpError(f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'") from error
+        raise WerpError(
+            f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'"
+        ) from error
     if (run is None) == (not inputs):
         raise WerpError("give --run (a refined run) or --input (files of text), and not both")
     files = input_files(inputs) if inputs else shard_files(run or Path())
     if dry_run:
         size = sum(file.stat().st_size for file in files)
-        typer.echo("\n".join(map(str, files)) + f"\n{len(files)} files, {size / 1e6:,.1f} MB; nothing written")
+        typer.echo(
+            "\n".join(map(str, files)) + f"\n{len(files)} files, {size / 1e6:,.1f} MB; nothing written"
+        )
         return
     begin = time.perf_counter()
     runner = run_here

@@ -42,7 +42,9 @@ def export_megatron(folder: Path, prefix: Path) -> None:
     kind, code = (np.dtype("<u2"), 8) if tokens.dtype.itemsize == 2 else (np.dtype("<i4"), 4)
     lengths = np.diff(offsets)
     if len(lengths) and int(lengths.max()) >= 1 << 31:
-        raise WerpError(f"{folder}: a document of {int(lengths.max()):,} tokens is too long for Megatron's index")
+        raise WerpError(
+            f"{folder}: a document of {int(lengths.max()):,} tokens is too long for Megatron's index"
+        )
     prefix.parent.mkdir(parents=True, exist_ok=True)
     with prefix.with_name(prefix.name + ".bin").open("wb") as file:
         for start in range(0, len(tokens), CHUNK):

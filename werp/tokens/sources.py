@@ -109,10 +109,14 @@ def _jsonl(file: Path, field: str) -> Iterator[list[str]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise WerpError(f"{file}, line {number}: not JSON ({error}); mend or remove the line") from error
+                raise WerpError(
+                    f"{file}, line {number}: not JSON ({error}); mend or remove the line"
+                ) from error
             if not isinstance(row, dict) or field not in row:
                 keys = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-                raise WerpError(f"{file}, line {number}: no key {field!r} (it has {keys}); name it with --field")
+                raise WerpError(
+                    f"{file}, line {number}: no key {field!r} (it has {keys}); name it with --field"
+                )
             if not isinstance(row[field], str | None):
                 raise WerpError(
                     f"{file}, line {number}: {field!r} is {type(row[field]).__name__}, a string is needed"
@@ -134,7 +138,9 @@ def _open(file: Path) -> IO[str]:
     if file.suffix == ".zst":
         import zstandard  # noqa: PLC0415 - part of the refinery's packages only
 
-        raw = zstandard.ZstdDecompressor().stream_reader(file.open("rb"), read_across_frames=True, closefd=True)
+        raw = zstandard.ZstdDecompressor().stream_reader(
+            file.open("rb"), read_across_frames=True, closefd=True
+        )
         return io.TextIOWrapper(raw, encoding="utf-8")
     return file.open(encoding="utf-8")
 

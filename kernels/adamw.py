@@ -1,12 +1,12 @@
-"""AdamW (arXiv 1711.05101) over one flat buffer: moments, master weights and their bfloat16 copy in a single pass.
+"""AdamW (arXiv 1711.05101) over one flat buffer: moments, master weights and their bfloat16 copy in a single
+pass.
 
-Nothing waits for the host: the clipping factor, the two bias corrections and whether the step is taken at all are
-read from a small tensor on the device. The gradient is zeroed on the way.
+Nothing waits for the host: the clipping factor, the two bias corrections and whether the step is taken at all
+are read from a small tensor on the device. The gradient is zeroed on the way.
 """
 
 from __future__ import annotations
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor

@@ -1,4 +1,6 @@
-"""The definition of `kernels.adamw` in plain PyTorch, and what a CPU runs: a file of its own that needs no Triton."""
+"""The definition of `kernels.adamw` in plain PyTorch, and what a CPU runs: a file of its own that needs no
+Triton.
+"""
 
 from __future__ import annotations
 

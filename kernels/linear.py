@@ -1,7 +1,8 @@
 """A matrix product whose weight gradient is added straight to a float32 buffer.
 
-With bfloat16 weights autograd rounds each micro-batch's weight gradient to bfloat16 and adds it in another pass.
-Here the product itself accumulates in float32 (`sink`): one pass fewer, and no rounding between micro-batches.
+With bfloat16 weights autograd rounds each micro-batch's weight gradient to bfloat16 and adds it in another
+pass. Here the product itself accumulates in float32 (`sink`): one pass fewer, and no rounding between
+micro-batches.
 """
 
 from __future__ import annotations

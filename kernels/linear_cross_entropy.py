@@ -1,9 +1,9 @@
 """Output projection and cross-entropy without the whole logits.
 
-65,536 tokens over 50,304 entries make 6.6 GB of bfloat16 logits, twice that as float32. Here a chunk of tokens is
-projected, its loss taken and its logits overwritten by their gradient, from which the chunk's share of both
-gradients follows at once; the weight's is summed in float32. The row kernel reads a row from memory once: its
-second pass finds it in the L2 cache.
+65,536 tokens over 50,304 entries make 6.6 GB of bfloat16 logits, twice that as float32. Here a chunk of
+tokens is projected, its loss taken and its logits overwritten by their gradient, from which the chunk's share
+of both gradients follows at once; the weight's is summed in float32. The row kernel reads a row from memory
+once: its second pass finds it in the L2 cache.
 
 z-loss (PaLM, arXiv 2204.02311): z x log(Z)², which keeps the logits' scale from drifting.
 """
@@ -27,7 +27,9 @@ CHUNK = 8192  # tokens projected at once: 0.8 GB of logits over 50,304 entries
 def linear_cross_entropy_reference(
     h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, scale: Tensor, z: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """(scale x sum of (loss + z log(Z)²), scale x sum of loss) over positions with a target; the second is detached."""
+    """(scale x sum of (loss + z log(Z)²), scale x sum of loss) over positions with a target; the second is
+    detached.
+    """
     logits_NV = (h_ND @ weight_VD.T).float()
     losses_N = functional.cross_entropy(logits_NV, targets_N, ignore_index=IGNORED, reduction="none")
     log_z_N = logits_NV.logsumexp(-1) * (targets_N != IGNORED)
@@ -78,14 +80,16 @@ def cross_entropy_kernel(
 def cross_entropy_(
     logits_CV: Tensor, targets_C: Tensor, scale: Tensor, z: float, with_gradient: bool
 ) -> tuple[Tensor, Tensor]:
-    """Losses and log Z (C), float32; with the gradient, `logits_CV` holds scale x d(loss + z log(Z)²) afterwards."""
+    """Losses and log Z (C), float32; with the gradient, `logits_CV` holds scale x d(loss + z log(Z)²)
+    afterwards.
+    """
     C, V = logits_CV.shape
     losses_C = torch.empty(C, dtype=torch.float32, device=logits_CV.device)
     log_z_C = torch.empty_like(losses_C)
     cross_entropy_kernel[(C,)](
         logits_CV, targets_C, scale, losses_C, log_z_C, V, z, IGNORED=IGNORED, WITH_GRADIENT=with_gradient,
-        # 16 warps a row: few enough rows are in flight that the second pass finds them in the L2 cache (0.73 ms for
-        # 8,192 rows on an H100; 0.88 with 8 warps and blocks of 4,096).
+        # 16 warps a row: few enough rows are in flight that the second pass finds them in the L2 cache (0.73
+        # ms for 8,192 rows on an H100; 0.88 with 8 warps and blocks of 4,096).
         BLOCK_V=min(8192, triton.next_power_of_2(V)), num_warps=16,
     )  # fmt: skip
     return losses_C, log_z_C
@@ -146,8 +150,8 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """The fused operator; see `linear_cross_entropy_reference`. May be differentiated once.
 
-    scale: float32 scalar tensor, 1 / tokens of the whole step say. sink_VD: float32 buffer that the weight's gradient
-    is added to instead of going to autograd.
+    scale: float32 scalar tensor, 1 / tokens of the whole step say. sink_VD: float32 buffer that the weight's
+    gradient is added to instead of going to autograd.
     """
     result: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(h_ND, weight_VD, targets_N, scale, z, sink_VD)
     return result

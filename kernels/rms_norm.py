@@ -1,8 +1,9 @@
-"""Residual addition and RMSNorm (arXiv 1910.07467) in one pass: stream = x + delta, y = stream / rms(stream) * weight.
+"""Residual addition and RMSNorm (arXiv 1910.07467) in one pass: stream = x + delta, y = stream / rms(stream)
+* weight.
 
-Alone, the addition and the norm read and write five rows of the stream; together four. The backward pass reads the
-stream, dy and the stream's own gradient once, and sums the weight's gradient on the way: a compiler's two kernels
-(one over rows, one over columns) read them twice.
+Alone, the addition and the norm read and write five rows of the stream; together four. The backward pass
+reads the stream, dy and the stream's own gradient once, and sums the weight's gradient on the way: a
+compiler's two kernels (one over rows, one over columns) read them twice.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ class _AddRMSNorm(torch.autograd.Function):
         grid = programs(stream_ND.device, N, each)
         dweight_PD = torch.empty(grid, D, dtype=torch.float32, device=stream_ND.device)
         add_rms_norm_bwd_kernel[(grid,)](
-            dy_ND, dy_ND if dstream_ND is None else dstream_ND, stream_ND, weight_D, rstd_N, dx_ND, dweight_PD, N, D,
+            dy_ND, dy_ND if dstream_ND is None else dstream_ND, stream_ND, weight_D, rstd_N, dx_ND,
+            dweight_PD, N, D,
             HAS_DSTREAM=dstream_ND is not None, BLOCK_D=block, num_warps=warps,
         )  # fmt: skip
         return dx_ND, dx_ND if ctx.has_delta else None, dweight_PD.sum(0).to(weight_D.dtype), None

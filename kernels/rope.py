@@ -1,8 +1,9 @@
 """RoPE (arXiv 2104.09864) on the queries and keys of a fused projection, with an optional QK-norm before it.
 
-Without QK-norm the forward pass turns queries and keys in place, inside the projection's output: nothing else keeps
-that tensor, so no copy of q, k and v is made. The backward pass turns dq and dk back and writes them and dv side by
-side, as the projection's matrix products want them; autograd's own way is a concatenation and a pass of its own.
+Without QK-norm the forward pass turns queries and keys in place, inside the projection's output: nothing else
+keeps that tensor, so no copy of q, k and v is made. The backward pass turns dq and dk back and writes them
+and dv side by side, as the projection's matrix products want them; autograd's own way is a concatenation and
+a pass of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def rotations(T: int, K: int, base: float, device: torch.device) -> tuple[Tensor
 
 
 def rotate_reference(x_BTHK: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
-    """Turn each pair (k, k + K/2) of a head by its position's angle; in float32, back in the dtype that came."""
+    """Turn each pair (k, k + K/2) of a head by its position's angle, in float32, rounded at the end."""
     first, second = x_BTHK.float().chunk(2, dim=-1)
     cos, sin = cos_TK[:, None], sin_TK[:, None]
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x_BTHK.dtype)
@@ -42,11 +43,12 @@ def split_rotate_reference(
     key_heads: int,
     norms: tuple[Tensor, Tensor] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """q (B, T, heads, W), k and v (B, T, key_heads, W) of a projection (N, (heads + 2 key_heads) W), q and k turned.
+    """q (B, T, heads, W), k and v (B, T, key_heads, W) of a projection (N, (heads + 2 key_heads) W), q and k
+    turned.
 
-    W is K, the angles' width, or more: what lies beyond K in each head must be zero, as must its gradient, and stays so
-    (an attention kernel may want a multiple of 8).
-    norms: weights (K) of an RMSNorm over each query and key head, applied before the rotation.
+    W is K, the angles' width, or more: what lies beyond K in each head must be zero, as must its gradient,
+    and stays so (an attention kernel may want a multiple of 8). norms: weights (K) of an RMSNorm over each
+    query and key head, applied before the rotation.
     """
     T, K = cos_TK.shape[0], 2 * cos_TK.shape[1]
     heads_BTGW = qkv_NG.view(-1, T, heads + 2 * key_heads, qkv_NG.shape[1] // (heads + 2 * key_heads))
@@ -54,8 +56,8 @@ def split_rotate_reference(
     q, k, v = heads_BTGW[..., :K].split((heads, key_heads, key_heads), dim=2)
     if norms is not None:
         q, k = (
-            (x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + QK_NORM_EPS) * weight.float())
-            .to(x.dtype) for x, weight in zip((q, k), norms, strict=True)
+            functional.rms_norm(x.float(), (K,), weight.float(), QK_NORM_EPS).to(x.dtype)
+            for x, weight in zip((q, k), norms, strict=True)
         )  # fmt: skip
     q, k = rotate_reference(q, cos_TK, sin_TK), rotate_reference(k, cos_TK, sin_TK)
     q, k, v = (functional.pad(x, (0, beyond)) for x in (q, k, v))
@@ -68,7 +70,9 @@ def rope_fwd_kernel(
     H: tl.constexpr, G: tl.constexpr, R: tl.constexpr, HALF: tl.constexpr, WIDE: tl.constexpr,
     QK_NORM: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """One token a program. G heads in a row, WIDE apart, of which the first R (H queries, then keys) are turned."""
+    """One token a program. G heads in a row, WIDE apart, of which the first R (H queries, then keys) are
+    turned.
+    """
     row = tl.program_id(0).to(tl.int64)
     heads = tl.arange(0, BLOCK_R)[:, None]
     cols = tl.arange(0, BLOCK_K)[None, :]
@@ -95,13 +99,14 @@ def rope_fwd_kernel(
 
 
 @triton.jit
-def rope_bwd_kernel(
-    dq_ptr, dk_ptr, dv_ptr, qkv_ptr, dqkv_ptr, cos_ptr, sin_ptr, q_weight_ptr, k_weight_ptr, dweight_ptr, N, T, eps,
+def rope_bwd_kernel(  # noqa: PLR0915 - one pass over a token
+    dq_ptr, dk_ptr, dv_ptr, qkv_ptr, dqkv_ptr, cos_ptr, sin_ptr, q_weight_ptr, k_weight_ptr, dweight_ptr,
+    N, T, eps,
     q_b, q_t, q_h, k_b, k_t, k_h, v_b, v_t, v_h,
     H: tl.constexpr, KV: tl.constexpr, HALF: tl.constexpr, WIDE: tl.constexpr, QK_NORM: tl.constexpr,
     BLOCK_G: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """Each program walks tokens a grid apart; all heads of a token at once, gradients given by their strides."""
+    """Each program walks tokens a grid apart, all heads of a token at once; gradients come with strides."""
     program = tl.program_id(0)
     heads = tl.arange(0, BLOCK_G)[:, None]
     cols = tl.arange(0, BLOCK_K)[None, :]
@@ -139,10 +144,12 @@ def rope_bwd_kernel(
             rstd = (1.0 / tl.sqrt(tl.sum(x1 * x1 + x2 * x2, 1) / (2 * HALF) + eps))[:, None]
             x1 = x1 * rstd
             x2 = x2 * rstd
-            w1 = tl.where(is_q, tl.load(q_weight_ptr + cols, mask=narrow, other=0.0).to(tl.float32),
-                          tl.load(k_weight_ptr + cols, mask=narrow, other=0.0).to(tl.float32))  # fmt: skip
-            w2 = tl.where(is_q, tl.load(q_weight_ptr + HALF + cols, mask=narrow, other=0.0).to(tl.float32),
-                          tl.load(k_weight_ptr + HALF + cols, mask=narrow, other=0.0).to(tl.float32))  # fmt: skip
+            q1 = tl.load(q_weight_ptr + cols, mask=narrow, other=0.0).to(tl.float32)
+            q2 = tl.load(q_weight_ptr + HALF + cols, mask=narrow, other=0.0).to(tl.float32)
+            k1 = tl.load(k_weight_ptr + cols, mask=narrow, other=0.0).to(tl.float32)
+            k2 = tl.load(k_weight_ptr + HALF + cols, mask=narrow, other=0.0).to(tl.float32)
+            w1 = tl.where(is_q, q1, k1)
+            w2 = tl.where(is_q, q2, k2)
             dq_w1 += tl.sum(tl.where(is_q, d1 * x1, 0.0), 0)
             dq_w2 += tl.sum(tl.where(is_q, d2 * x2, 0.0), 0)
             dk_w1 += tl.sum(tl.where(is_k, d1 * x1, 0.0), 0)
@@ -178,8 +185,9 @@ class _SplitRotate(torch.autograd.Function):
         wide = qkv_NG.shape[1] // G
         out_NG = qkv_NG.clone() if normed else qkv_NG
         rope_fwd_kernel[(N,)](
-            qkv_NG, out_NG, cos_TK, sin_TK, q_weight_K if normed else cos_TK, k_weight_K if normed else cos_TK, T,
-            QK_NORM_EPS, H=heads, G=G, R=turned, HALF=half, WIDE=wide, QK_NORM=normed,
+            qkv_NG, out_NG, cos_TK, sin_TK, q_weight_K if normed else cos_TK,
+            k_weight_K if normed else cos_TK, T, QK_NORM_EPS,
+            H=heads, G=G, R=turned, HALF=half, WIDE=wide, QK_NORM=normed,
             BLOCK_R=triton.next_power_of_2(turned), BLOCK_K=triton.next_power_of_2(half),
         )  # fmt: skip
         ctx.save_for_backward(qkv_NG if normed else None, cos_TK, sin_TK, q_weight_K, k_weight_K)
@@ -202,8 +210,8 @@ class _SplitRotate(torch.autograd.Function):
             dq, dk, dv, qkv_NG if normed else dq, dqkv_NG, cos_TK, sin_TK, q_weight_K if normed else cos_TK,
             k_weight_K if normed else cos_TK, dweight_P, N, T, QK_NORM_EPS,
             *dq.stride()[:3], *dk.stride()[:3], *dv.stride()[:3],
-            H=H, KV=KV, HALF=K // 2, WIDE=wide, QK_NORM=normed, BLOCK_G=block_g, BLOCK_K=triton.next_power_of_2(K // 2),
-            num_warps=4,
+            H=H, KV=KV, HALF=K // 2, WIDE=wide, QK_NORM=normed, BLOCK_G=block_g,
+            BLOCK_K=triton.next_power_of_2(K // 2), num_warps=4,
         )  # fmt: skip
         dq_weight, dk_weight = dweight_P.sum(0).to(q_weight_K.dtype) if normed else (None, None)
         return dqkv_NG, None, None, None, None, dq_weight, dk_weight
@@ -219,8 +227,8 @@ def split_rotate(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The fused operator; see `split_rotate_reference`.
 
-    Without `norms` it turns queries and keys inside `qkv_NG`, whose old content is lost: hand it a tensor that
-    nothing else needs.
+    Without `norms` it turns queries and keys inside `qkv_NG`, whose old content is lost: hand it a tensor
+    that nothing else needs.
     """
     q_weight, k_weight = norms if norms is not None else (None, None)
     parts: tuple[Tensor, Tensor, Tensor] = _SplitRotate.apply(

@@ -1,4 +1,5 @@
-"""Causal attention on a GPU, with or without documents packed into a window; which library runs it is a choice.
+"""Causal attention on a GPU, with or without documents packed into a window; which library runs it is a
+choice.
 
 | backend | causal over the window | inside each document |
 |---|---|---|
@@ -52,7 +53,8 @@ def packing(documents_BT: Tensor) -> Packing:
 def choose_backend(name: str, device: torch.device, masked: bool) -> str:
     """`auto` resolved for a device; ModelError for a choice that can't run.
 
-    cuDNN's kernels were the fastest on Hopper GPUs (see docs/training.md), but have no deterministic backward pass.
+    cuDNN's kernels were the fastest on Hopper GPUs (see docs/training.md), but have no deterministic backward
+    pass.
     """
     if name == "auto":
         if device.type != "cuda":
@@ -72,7 +74,9 @@ def choose_backend(name: str, device: torch.device, masked: bool) -> str:
 
 
 def padded_width(K: int, backend: str) -> int:
-    """The head width that a backend computes with: a multiple of 8 on a GPU, for the 530M rung 88 instead of 84."""
+    """The head width that a backend computes with: a multiple of 8 on a GPU, for the 530M rung 88 instead of
+    84.
+    """
     return K if backend == "math" else -(-K // 8) * 8
 
 
@@ -117,7 +121,8 @@ def _documents_by_boundaries(q: Tensor, k: Tensor, v: Tensor, pack: Packing, sca
     y = torch.ops.aten._flash_attention_forward(
         *flat, where, where, pack.longest, pack.longest, 0.0, True, False, scale=scale
     )[0]
-    return y.view_as(q)
+    documents: Tensor = y.view_as(q)
+    return documents
 
 
 @functools.cache

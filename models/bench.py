@@ -1,17 +1,17 @@
-"""Tokens a second and model FLOPs utilization of every rung, beside a plain decoder and a peer's in the same run.
+"""Tokens a second and model FLOPs utilization of every rung, beside a plain decoder and a peer in one run.
 
     python -m models.bench ceilings                                   # what the card does: a product, a copy
-    python -m models.bench rungs --rungs 150M,1B --ways plain,fused   # the table; --tokens FOLDER for real text
-    python -m models.bench operators                                  # each operator beside its compiled reference
-    python -m models.bench profile --rungs 150M                       # where a step's time goes, by kernel
+    python -m models.bench rungs --rungs 150M,1B --ways plain,fused   # the table; --tokens FOLDER: real text
+    python -m models.bench attention --rungs 150M                     # each attention backend's time
+    python -m models.bench profile --rungs 150M --ways fused          # where a step's time goes, by kernel
 
-A row: the median of the steps timed after three warm-up steps, optimizer step included. MFU = (6 N + 6 L T d) x
-tokens/s / peak, N with the head and without the input embedding, causal attention at half. Ways:
+A row: the median of the steps timed after three warm-up steps, optimizer step included. MFU = (6 N + 6 L T d)
+x tokens/s / peak, N with the head and without the input embedding, causal attention at half. Ways:
 
-    plain    models.decoder as a user would train it: float32 weights under autocast, SDPA, torch.compile of model and
-             loss together, torch's fused AdamW
+    plain    models.decoder as a user would train it: float32 weights under autocast, SDPA, torch.compile of
+             model and loss together, torch's fused AdamW
     peer     transformers' LlamaForCausalLM of the same shape, trained the same way
-    fused    this project's step (models.engine) on plain causal windows
+    fused    this project's step (models.engine) on plain causal windows; fused:flash names the attention
     packed   the same with documents kept apart in attention
 """
 
@@ -54,7 +54,9 @@ class Batch:
 
 
 def batches(micro: int, window: int, masked: bool, folder: Path | None) -> list[Batch]:
-    """A step's micro-batches: of a token folder's first windows, else of random ids in documents of 700 tokens."""
+    """A step's micro-batches: of a token folder's first windows, else of random ids in documents of 700
+    tokens.
+    """
     found = []
     for i in range(STEP // micro):
         if folder is None:
@@ -137,7 +139,8 @@ def peer_step(rung: Rung, work: list[Batch]) -> Callable[[], Tensor]:
     config = transformers.LlamaConfig(
         vocab_size=VOCABULARY, hidden_size=rung.width, intermediate_size=rung.hidden_width,
         num_hidden_layers=rung.layers, num_attention_heads=rung.heads, num_key_value_heads=rung.key_heads,
-        max_position_embeddings=WINDOW, rms_norm_eps=NORM_EPS, rope_theta=ROPE_BASE, tie_word_embeddings=False,
+        max_position_embeddings=WINDOW, rms_norm_eps=NORM_EPS, rope_theta=ROPE_BASE,
+        tie_word_embeddings=False,
         attn_implementation="sdpa", use_cache=False,
     )  # fmt: skip
     with torch.device("cuda"):
@@ -295,7 +298,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["ceilings", "rungs", "operators", "attention", "profile"])
+    parser.add_argument("what", choices=["ceilings", "rungs", "attention", "profile"])
     parser.add_argument("--rungs", default="150M,400M,530M,750M,1B")
     parser.add_argument("--ways", default="plain,peer,fused,packed")
     parser.add_argument("--seconds", type=float, default=5.0, help="measuring time of a row")

@@ -5,8 +5,8 @@
     checkpoint.model(ids_BT)                                              # logits (B, T, V)
     checkpoint.tokenizer, checkpoint.config["train"]["window"]
 
-A folder without `config.json` is no checkpoint: the run that was to write it did not finish. What a trainer needs
-beyond this to go on lies beside it, see `models.state`.
+A folder without `config.json` is no checkpoint: the run that was to write it did not finish. What a trainer
+needs beyond this to go on lies beside it, see `models.state`.
 """
 
 from __future__ import annotations

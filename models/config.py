@@ -27,7 +27,7 @@ class Source(BaseModel):
 
 
 class TrainConfig(BaseModel):
-    """What a training run is. With `steps` and `deterministic`, equal configs give equal weights, to the bit."""
+    """What a training run is. With `steps` and `deterministic`, equal configs give the same bits."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -123,8 +123,9 @@ class TrainConfig(BaseModel):
 
 #: Keys that may differ between a run and what goes on with it: they change no weight.
 FREE = frozenset(
-    ("tokens", "output", "micro_batch", "checkpoint_every", "keep", "evaluate_every", "validation_tokens", "device",
-     "accept_changed_data", "tensorboard", "parallel", "sources", "attention", "backend", "compile", "deterministic")
+    ("tokens", "sources", "output", "micro_batch", "checkpoint_every", "keep", "evaluate_every",
+     "validation_tokens", "device", "accept_changed_data", "tensorboard", "parallel", "attention", "backend",
+     "compile", "deterministic")
 )  # fmt: skip
 
 

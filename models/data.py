@@ -1,10 +1,11 @@
 """Token folders as training windows: which tokens a step sees is a function of (seed, step) alone.
 
-A folder as `werp tokenize` writes it: `tokens.arrow`, `offsets.arrow`, `tokenizer.json`. A hundredth of its documents
-is held out, spread over the folder (see `Tokens.stretches`); the others are cut into fixed windows, whose order is drawn anew each epoch from
-(seed, source, epoch). Several folders are mixed by weights: of every 1,024 windows each source gives a fixed number,
-in an order drawn from (seed, cycle). Nothing here depends on the number of processes or of micro-batches, and a step is
-found without walking through those before it.
+A folder as `werp tokenize` writes it: `tokens.arrow`, `offsets.arrow`, `tokenizer.json`. A hundredth of its
+documents is held out, spread over the folder (see `Tokens.stretches`); the others are cut into fixed windows,
+whose order is drawn anew each epoch from (seed, source, epoch). Several folders are mixed by weights: of
+every 1,024 windows each source gives a fixed number, in an order drawn from (seed, cycle). Nothing here
+depends on the number of processes or of micro-batches, and a step is found without walking through those
+before it.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ class Tokens:
     def stretches(self) -> list[Stretch]:
         """Up to 16 runs of documents, the last hundredth of each (at least one document) held out.
 
-        Documents of one origin stand together, and the last of a folder may be of one that training never sees: held
-        out from the end alone, Wikipedia after 150 M characters of books read 7.2 nats where training read 5.5.
+        Documents of one origin stand together, and the last of a folder may be of one that training never
+        sees: held out from the end alone, Wikipedia after 150 M characters of books read 7.2 nats where
+        training read 5.5.
         """
         documents = len(self.offsets) - 1
         if documents < 2:
@@ -86,7 +88,7 @@ class Tokens:
         return found
 
     def tokenizer_bytes(self) -> bytes:
-        """The folder's tokenizer.json; ModelError when it is gone or another than the tokens were made with."""
+        """The folder's tokenizer.json; ModelError when it is gone or not what the tokens were made with."""
         path = self.folder / "tokenizer.json"
         try:
             data = path.read_bytes()
@@ -119,7 +121,8 @@ def _map(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
 class TrainingWindows:
     """The training part of one folder as fixed windows in a seeded order.
 
-    count: windows an epoch. uncovered: tokens at the ends of stretches that fill no window (fewer than one window
+    count: windows an epoch. uncovered: tokens at the ends of stretches that fill no window (fewer than one
+    window
         each; they are trained on in no epoch). total: tokens of the training part.
     """
 
@@ -163,7 +166,8 @@ class Row:
 class DataOrder:
     """The windows of every step.
 
-    weights: each source's share of the windows, in any unit; None shares them by size. Shares are rounded to 1/1,024;
+    weights: each source's share of the windows, in any unit; None shares them by size. Shares are rounded to
+    1/1,024;
         a share above a source's size is up-sampling: it is gone through more often (see `epochs`).
     """
 
@@ -189,7 +193,9 @@ class DataOrder:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over what the tokens are, their mixture and the window: equal ones mean equal batches by seed."""
+        """SHA-256 over what the tokens are, their mixture and the window: equal ones mean equal batches by
+        seed.
+        """
         facts = [
             [source.tokens.metadata["tokens_sha256"], source.tokens.metadata["tokenizer_sha256"], quota]
             for source, quota in zip(self.sources, self.quotas, strict=True)

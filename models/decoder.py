@@ -1,4 +1,5 @@
-"""The decoder in plain PyTorch: RMSNorm, RoPE, SwiGLU, no biases, untied head; grouped queries and QK-norm by choice.
+"""The decoder in plain PyTorch: RMSNorm, RoPE, SwiGLU, no biases, untied head; grouped queries and QK-norm by
+choice.
 
 This is the definition. `models.fused` runs the same parameters through the operators of `kernels/`.
 Shape suffixes: B sequences, T positions, D width, H heads, K head width, F hidden width, V vocabulary.
@@ -83,8 +84,8 @@ class Block(nn.Module):
 class Decoder(nn.Module):
     """Token ids to next-token logits.
 
-    Raises ValueError for a width that the heads do not divide into even parts, or key heads that do not divide
-    the heads.
+    Raises ValueError for a width that the heads do not divide into even parts, or key heads that do not
+    divide the heads.
     """
 
     def __init__(self, rung: Rung, vocabulary: int) -> None:

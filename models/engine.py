@@ -5,8 +5,8 @@
         engine.accumulate(batch, scale)     # adds to the gradient
     outcome = engine.update(rate)           # sums over processes, clips, steps
 
-Two ways to compute the same thing: `plain` runs `models.decoder` as it stands (on any device, compiled on request),
-`fused` the operators of `kernels/` (on a GPU, or in Triton's interpreter).
+Two ways to compute the same thing: `plain` runs `models.decoder` as it stands (on any device, compiled on
+request), `fused` the operators of `kernels/` (on a GPU, or in Triton's interpreter).
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ IGNORED = -100  # target of a position whose next token is another document's
 
 
 class MicroBatch(Protocol):
-    """What a step computes on: int64 (B, T) ids and targets on the device, and the documents if they are kept apart."""
+    """What a step computes on: int64 (B, T) ids and targets on the device, and the documents if they are kept
+    apart.
+    """
 
     @property
     def tokens(self) -> Tensor:
@@ -76,7 +78,9 @@ class Engine:
         return choose_backend(self.options.attention, self.device, masked)
 
     def accumulate(self, batch: MicroBatch, scale: Tensor) -> None:
-        """Add a micro-batch's gradient and loss; `scale` is 1 / targets of the whole step, over all processes."""
+        """Add a micro-batch's gradient and loss; `scale` is 1 / targets of the whole step, over all
+        processes.
+        """
         if self.backend == "fused":
             from models import fused  # noqa: PLC0415 - needs Triton
 

@@ -2,8 +2,7 @@
 
     python -m models.export --checkpoint out/model --output out/model-hf
 
-The same decoder under other names: fused matrices are taken apart, nothing is computed. A rung whose shape neither
-architecture has is refused.
+The same decoder under other names: fused matrices are taken apart, nothing is computed.
 """
 
 from __future__ import annotations
@@ -32,10 +31,12 @@ def hugging_face_config(
     """The content of config.json."""
     family = ("Qwen3ForCausalLM", "qwen3") if rung.qk_norm else ("LlamaForCausalLM", "llama")
     return {
-        "architectures": [family[0]], "model_type": family[1], "vocab_size": vocabulary, "hidden_size": rung.width,
+        "architectures": [family[0]], "model_type": family[1], "vocab_size": vocabulary,
+        "hidden_size": rung.width,
         "intermediate_size": rung.hidden_width, "num_hidden_layers": rung.layers,
         "num_attention_heads": rung.heads, "num_key_value_heads": rung.key_heads, "head_dim": rung.head_width,
-        "hidden_act": "silu", "max_position_embeddings": window, "rms_norm_eps": NORM_EPS, "rope_theta": ROPE_BASE,
+        "hidden_act": "silu", "max_position_embeddings": window, "rms_norm_eps": NORM_EPS,
+        "rope_theta": ROPE_BASE,
         "rope_parameters": {"rope_type": "default", "rope_theta": ROPE_BASE},
         "attention_bias": False, "mlp_bias": False, "tie_word_embeddings": False, "bos_token_id": None,
         "eos_token_id": end, "pad_token_id": None, "torch_dtype": dtype,

@@ -1,8 +1,8 @@
 """A model's parameters as one buffer, with float32 master weights and gradients beside it.
 
-The optimizer's step, the gradient's norm and a data-parallel sum are then single operations over flat tensors.
-In float32 the model computes with the master weights; in bfloat16 with a copy that the optimizer writes, so that no
-step casts weights.
+The optimizer's step, the gradient's norm and a data-parallel sum are then single operations over flat
+tensors. In float32 the model computes with the master weights; in bfloat16 with a copy that the optimizer
+writes, so that no step casts weights.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Span:
 class FlatParameters:
     """Moves a model's parameters (float32) into flat buffers and computes with `dtype` from then on.
 
-    weights: what the model computes with. master, gradient: float32. spans: the parameters in their order there,
-    the blocks' matrices first; `matrices` is where the others begin. Gradients collect in `gradient`, those of
-    operators that know `parameter.sink` directly, others through autograd.
+    weights: what the model computes with. master, gradient: float32. spans: the parameters in their order
+    there, the blocks' matrices first; `matrices` is where the others begin. Gradients collect in `gradient`,
+    those of operators that know `parameter.sink` directly, others through autograd.
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype = torch.float32) -> None:
@@ -82,7 +82,7 @@ def is_block_matrix(name: str, parameter: Tensor) -> bool:
 
 
 def _collect(parameter: Tensor) -> None:
-    """Add what autograd left in `.grad` to the float32 buffer; an operator that knew the buffer left nothing."""
+    """Add what autograd left in `.grad` to the float32 buffer; operators that knew it left nothing."""
     if parameter.grad is None:
         return
     parameter.sink.add_(parameter.grad)  # type: ignore[attr-defined]

@@ -53,10 +53,11 @@ def _block(
 
 
 def _padded(module: nn.Linear, K: int, wide: int, dim: int) -> tuple[Tensor, Tensor | None]:
-    """A projection from or to heads, its weight (and where its gradient goes), each head's K rows or columns padded.
+    """A projection from or to heads, its weight (and where its gradient goes), each head's K rows or columns
+    padded.
 
-    Zeros in the weight cost a few percent of this product; padding the heads themselves would copy q, k, v, the
-    output and its gradient in every layer.
+    Zeros in the weight cost a few percent of this product; padding the heads themselves would copy q, k, v,
+    the output and its gradient in every layer.
     """
     if wide == K:
         return module.weight, _sink(module.weight)

@@ -2,12 +2,14 @@
 
     python -m models.ladder            # the table, with the budget at 20 and 100 tokens a parameter
 
-The rungs are DataDecide's (arXiv 2504.11393, table of sizes) and two of 400M, which it lacks: `400M` by its own
-rules, `400M-dclm` the 400M-1x shape and recipe of DCLM (arXiv 2406.11794). `demo-4M` is for a minute on a CPU.
+The rungs are DataDecide's (arXiv 2504.11393, table of sizes) and two of 400M, which it lacks: `400M` by its
+own rules, `400M-dclm` the 400M-1x shape and recipe of DCLM (arXiv 2406.11794). `demo-4M` is for a minute on a
+CPU.
 
-What the published N counts: 16 L d² + 50,304 d + (2 L + 1) d, exactly. The output head is in, the input embedding is
-not. The rules below reproduce the published table; two of its habits are kept as they are:
-batch and budget follow the *nominal* size from 150M on and the counted one below, the peak rate always the counted one.
+What the published N counts: 16 L d² + 50,304 d + (2 L + 1) d, exactly. The output head is in, the input
+embedding is not. The rules below reproduce the published table; two of its habits are kept as they are: batch
+and budget follow the *nominal* size from 150M on and the counted one below, the peak rate always the counted
+one.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ WINDOW = 2048
 class Recipe:
     """A published training recipe that replaces the ladder's rules.
 
-    batch: sequences a step. tokens: of the whole run. warmup_steps, learning_rate (peak), weight_decay, z_loss
-    as published.
+    batch: sequences a step. tokens: of the whole run. warmup_steps, learning_rate (peak), weight_decay,
+    z_loss as published.
     """
 
     batch: int
@@ -41,7 +43,8 @@ class Rung:
 
     width: of the residual stream. A head is `width / heads` wide.
     hidden: width of the SwiGLU layer; None is 4 x width.
-    kv_heads: key and value heads, fewer than `heads` for grouped-query attention (arXiv 2305.13245); None is `heads`.
+    kv_heads: key and value heads, fewer than `heads` for grouped-query attention (arXiv 2305.13245); None is
+    `heads`.
     qk_norm: an RMSNorm on each query and key head before the rotation (arXiv 2302.05442).
     nominal: the size in a rung's name where DataDecide's rules go by it, else None.
     """
@@ -93,7 +96,9 @@ class Rung:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run of a rung: `batch` sequences of `window` tokens for `steps` steps, at `learning_rate` at its peak."""
+    """A run of a rung: `batch` sequences of `window` tokens for `steps` steps, at `learning_rate` at its
+    peak.
+    """
 
     batch: int
     window: int
@@ -168,17 +173,17 @@ LADDER = {
 def table() -> str:
     """The ladder in Markdown."""
     rows = [
-        "| rung | d | heads | layers | N (head in) | all | without both | GFLOP/token | batch | peak rate | warm-up | "
-        "tokens, steps at 20 | tokens, steps at 100 |",
+        "| rung | d | heads | layers | N (head in) | all | without both | GFLOP/token | batch | peak rate "
+        "| warm-up | tokens, steps at 20 | tokens, steps at 100 |",
         "|---|" + "--:|" * 12,
     ]
     for rung in LADDER.values():
         short, long = plan(rung, 20), plan(rung, 100)
         rows.append(
-            f"| {rung.name} | {rung.width} | {rung.heads} | {rung.layers} | {rung.counted():,} | {rung.total():,} | "
-            f"{rung.blocks:,} | {rung.flops_per_token() / 1e9:.3f} | {long.batch} | {long.learning_rate:.2e} | "
-            f"{long.warmup_steps:,} | {short.tokens / 1e9:.2f} B, {short.steps:,} | "
-            f"{long.tokens / 1e9:.2f} B, {long.steps:,} |"
+            f"| {rung.name} | {rung.width} | {rung.heads} | {rung.layers} | {rung.counted():,} "
+            f"| {rung.total():,} | {rung.blocks:,} | {rung.flops_per_token() / 1e9:.3f} "
+            f"| {long.batch} | {long.learning_rate:.2e} | {long.warmup_steps:,} "
+            f"| {short.tokens / 1e9:.2f} B, {short.steps:,} | {long.tokens / 1e9:.2f} B, {long.steps:,} |"
         )
     return "\n".join(rows)
 

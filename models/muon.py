@@ -1,8 +1,8 @@
 """Muon (K. Jordan and others, 2024): momentum whose update is the nearest half-orthogonal matrix.
 
-Five quintic Newton-Schulz steps X <- aX + (bA + cA²)X, A = XXᵀ, with (a, b, c) = (3.4445, -4.7750, 2.0315), in
-bfloat16 on a GPU, of the Nesterov momentum scaled to unit Frobenius norm. The update is scaled by
-0.2 sqrt(max(rows, columns)) (arXiv 2502.16982), to the size of AdamW's, so that both take one rate and one decay.
+Five quintic Newton-Schulz steps X <- aX + (bA + cA²)X, A = XXᵀ, with (a, b, c) = (3.4445, -4.7750, 2.0315),
+in bfloat16 on a GPU, of the Nesterov momentum scaled to unit Frobenius norm. The update is scaled by 0.2
+sqrt(max(rows, columns)) (arXiv 2502.16982), to the size of AdamW's, so that both take one rate and one decay.
 Fused matrices are taken apart first: queries, keys and values, gate and up each get a matrix of their own.
 """
 
@@ -28,7 +28,8 @@ def orthogonalize(x_RC: Tensor) -> Tensor:
     for _ in range(STEPS):
         gram = y @ y.T
         y = a * y + (b * gram + c * gram @ gram) @ y
-    return (y.T if tall else y).to(x_RC.dtype)
+    result: Tensor = (y.T if tall else y).to(x_RC.dtype)
+    return result
 
 
 def parts(name: str, matrix: Tensor, rung: Rung) -> list[Tensor]:

@@ -1,8 +1,8 @@
 """The optimizer's step over flat parameters, without waiting for the device.
 
-Clipping, the loss-spike guard and the stop on values that are not finite are decided on the device: the step's
-kernel reads from a small tensor by how much to scale the gradient and whether to take the step at all. The host
-reads the outcome of a step while the next one runs.
+Clipping, the loss-spike guard and the stop on values that are not finite are decided on the device: the
+step's kernel reads from a small tensor by how much to scale the gradient and whether to take the step at all.
+The host reads the outcome of a step while the next one runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ SETTLED = 32  # taken steps before it judges
 
 @dataclass(frozen=True)
 class OptimizerOptions:
-    """Constants of a run. spike: standard deviations of the last losses and norms that make a step one to skip; 0 never."""
+    """Constants of a run. spike: standard deviations of the last losses and norms that make a step one to
+    skip; 0 never.
+    """
 
     name: str = "adamw"
     betas: tuple[float, float] = (0.9, 0.95)
@@ -46,8 +48,8 @@ class Outcome:
 class SpikeGuard:
     """Whether a step is to be taken: loss and gradient norm are finite and no jump.
 
-    A jump is a value `sigmas` standard deviations above the mean of the last 128 steps taken; the first 32 steps are
-    not judged. Everything stays on the device.
+    A jump is a value `sigmas` standard deviations above the mean of the last 128 steps taken; the first 32
+    steps are not judged. Everything stays on the device.
     """
 
     def __init__(self, sigmas: float, device: torch.device) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-#: Dense bfloat16 TFLOP/s by the vendor's data sheets (not the doubled figure for sparse matrices), by a part of the
+# : Dense bfloat16 TFLOP/s by the vendor's data sheets (not the doubled figure for sparse matrices), by a part
+# of the
 #: device's name; the first that fits counts.
 PEAKS = (
     ("H200", 989.0),

@@ -18,7 +18,7 @@ AHEAD = 3  # steps held ready
 
 @dataclass(frozen=True)
 class StepBatch:
-    """A micro-batch on the device: ids, targets and, where attention keeps documents apart, where they begin."""
+    """A micro-batch on the device: ids, targets and, where documents are kept apart, their begins."""
 
     tokens: Tensor
     targets: Tensor
@@ -27,7 +27,7 @@ class StepBatch:
 
 @dataclass(frozen=True)
 class Step:
-    """A process's part of a step. targets: predicted positions in its micro-batches. rows: the whole step's."""
+    """A process's part of a step. targets: positions it predicts. rows: the whole step's windows."""
 
     number: int
     micro_batches: list[StepBatch]
@@ -56,7 +56,9 @@ def join_documents(batch: Batch) -> Batch:
 
 
 class Prefetcher:
-    """Iterates over the steps from `first` on; `rank` of `world` processes takes its block of each step's windows."""
+    """Iterates over the steps from `first` on; `rank` of `world` processes takes its block of each step's
+    windows.
+    """
 
     def __init__(
         self,

@@ -2,8 +2,9 @@
 
     python -m models.resume_check --tokens TOKENS --work /tmp/check --rung 20M --steps 120
 
-Prints JSON. `deterministic`: whether killed and unharmed run end with the same bytes of weights. `fast`: the largest
-difference between the loss curves of two unharmed runs, and of the killed run to either, after the kill.
+Prints JSON. `deterministic`: whether killed and unharmed run end with the same bytes of weights. `fast`: the
+largest difference between the loss curves of two unharmed runs, and of the killed run to either, after the
+kill.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def command(arguments: argparse.Namespace, output: Path, extra: list[str]) -> li
     return [
         sys.executable, "-m", "models.train", "--tokens", str(arguments.tokens), "--output", str(output),
         "--rung", arguments.rung, "--steps", str(arguments.steps), "--batch-size", str(arguments.batch_size),
-        "--window", str(arguments.window), "--checkpoint-every", str(every), "--learning-rate", "1e-3", *extra,
+        "--window", str(arguments.window), "--checkpoint-every", str(every),
+        "--learning-rate", "1e-3", *extra,
     ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """The training step with parameters and optimizer in shards: FSDP2 (`fully_shard`) around the plain decoder.
 
-Every process holds its rows of each parameter in float32; blocks are gathered in the computing dtype as they are
-needed, gradients are summed in float32. At the ladder's sizes whole copies (`models.engine`) fit and are faster;
-this is for shapes that do not.
+Every process holds its rows of each parameter in float32; blocks are gathered in the computing dtype as they
+are needed, gradients are summed in float32. At the ladder's sizes whole copies (`models.engine`) fit and are
+faster; this is for shapes that do not.
 """
 
 from __future__ import annotations

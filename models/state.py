@@ -1,10 +1,12 @@
-"""Checkpoints of a run under way: OUTPUT/checkpoints/step-NNNNNNN, each a whole checkpoint with the optimizer's state.
+"""Checkpoints of a run under way: OUTPUT/checkpoints/step-NNNNNNN, each with all that a trainer goes on with.
 
-    model.safetensors, tokenizer.json, config.json    as `models.checkpoint` reads them: any of them can be evaluated
-    state-00000-of-00001.safetensors                  master weights and moments by parameter, float32, the guard's
-                                                      history; with sharded training a file a process, each with its
-                                                      rows of every parameter
-    state.json                                        step, seconds, data fingerprint, configuration
+    model.safetensors, tokenizer.json, config.json
+        as `models.checkpoint` reads them: any of them can be evaluated
+    state-00000-of-00001.safetensors
+        master weights and moments by parameter, float32, and the guard's history; with sharded training a file
+        a process, each with its rows of every parameter
+    state.json
+        step, seconds, data fingerprint, configuration
 
 A folder appears whole, by one rename. Nothing is pickled. Any number of processes can go on from any number.
 """

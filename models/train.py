@@ -4,9 +4,10 @@
     python -m models.train --rung 150M --tokens TOKENS --output MODEL --checkpoint-every 500
     torchrun --nproc-per-node 8 -m models.train --rung 1B --tokens TOKENS --output MODEL
 
-The output folder holds the checkpoint (see `models.checkpoint`), `metrics.jsonl` with one row a step, `loss.png`, and
-under `checkpoints/` those on the way. A run that was killed goes on where its last one was when started again with the
-same words: with `--deterministic` (on a CPU always) to the same bits as if nothing had happened.
+The output folder holds the checkpoint (see `models.checkpoint`), `metrics.jsonl` with one row a step,
+`loss.png`, and under `checkpoints/` those on the way. A run that was killed goes on where its last one was
+when started again with the same words: with `--deterministic` (on a CPU always) to the same bits as if
+nothing had happened.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class Run:
         return self.group.rank == 0
 
     def resume(self) -> None:
-        """Take up the last checkpoint of an unfinished run; begin anew where there is none or it was finished."""
+        """Take up the last checkpoint of an unfinished run; begin anew where there is none or it was
+        finished.
+        """
         output = self.config.output
         found = checkpoints(output / "checkpoints")
         if (output / "config.json").exists() or not found:
@@ -192,14 +195,19 @@ class Run:
         loss, norm, taken = (float(x) for x in (done.outcome.loss, done.outcome.norm, done.outcome.taken))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise ModelError(
-                f"step {done.step}: the loss is {loss}, the gradient's norm {norm}; lower --learning-rate, or look at "
-                f"the batch:\n{self.order.describe(done.rows)}"
+                f"step {done.step}: the loss is {loss}, the gradient's norm {norm}; lower --learning-rate, "
+                f"or look at the batch:\n{self.order.describe(done.rows)}"
             )
         self.skipped += not taken
         self.losses.append((done.step, loss))
         seconds, tokens = self.seconds(), done.step * self.plan.batch * self.config.window
         rate = (done.step - self.losses[0][0] + 1) * self.plan.batch * self.config.window / max(seconds, 1e-9)
-        row = {"step": done.step, "loss": loss, "learning_rate": done.rate, "gradient_norm": norm}
+        row: dict[str, Any] = {
+            "step": done.step,
+            "loss": loss,
+            "learning_rate": done.rate,
+            "gradient_norm": norm,
+        }
         row |= {"tokens": tokens, "seconds": round(seconds, 3), "skipped": not taken}
         if len(self.folders) > 1:
             windows = zip(self.config.folders, self.order.consumed(done.step), strict=True)
@@ -278,8 +286,10 @@ class Run:
             "train": {
                 **self.config.model_dump(mode="json", exclude={"tokens", "output", "sources"}),
                 "batch_size": self.plan.batch, "learning_rate": self.plan.learning_rate,
-                "weight_decay": self.plan.weight_decay, "z_loss": self.plan.z_loss, "backend": self.engine.backend,
-                "attention": self.engine.attention(self.config.documents == "apart"), "processes": self.group.world,
+                "weight_decay": self.plan.weight_decay, "z_loss": self.plan.z_loss,
+                "backend": self.engine.backend,
+                "attention": self.engine.attention(self.config.documents == "apart"),
+                "processes": self.group.world,
                 "device": device_name(self.group.device), "torch": torch.__version__,
             },
             "tokens": self.folders[0].metadata,
@@ -356,13 +366,14 @@ def refuse_changes(facts: dict[str, Any], config: TrainConfig, fingerprint: str,
     for key, value in facts["train"].items():
         if key not in FREE and now.get(key) != value:
             raise ModelError(
-                f"{folder}: the unfinished run had {key} {value!r}, now it is {now.get(key)!r}; give the old value, "
-                "another --output, or remove the checkpoints folder to begin anew"
+                f"{folder}: the unfinished run had {key} {value!r}, now it is {now.get(key)!r}; give the old "
+                "value, another --output, or remove the checkpoints folder to begin anew"
             )
     if facts["fingerprint"] != fingerprint and not config.accept_changed_data:
         raise ModelError(
             f"{folder}: the run began with other tokens, weights or window (fingerprint "
-            f"{facts['fingerprint'][:12]}, now {fingerprint[:12]}); give the old ones or --accept-changed-data"
+            f"{facts['fingerprint'][:12]}, now {fingerprint[:12]}); give the old ones, "
+            "or --accept-changed-data"
         )
 
 
@@ -424,8 +435,8 @@ def announce(run: Run) -> None:
     )
     if peak:
         print(
-            f"MFU = (6 N + 6 L T d = {rung.flops_per_token(run.config.window, vocabulary) / 1e9:.3f} GFLOP) x tokens/s "
-            f"/ {peak / 1e12:.0f} TFLOP/s"
+            f"MFU = (6 N + 6 L T d = {rung.flops_per_token(run.config.window, vocabulary) / 1e9:.3f} GFLOP) "
+            f"x tokens/s / {peak / 1e12:.0f} TFLOP/s"
         )
     sys.stdout.flush()
 

@@ -38,8 +38,9 @@ def validate(
 ) -> Validation:
     """Loss and bits per byte on the held-out documents of every folder, at most `limit` tokens of each.
 
-    losses_of: the loss of each position of a batch, flat, 0 without a target. lengths: bytes of each token id, see
-    `token_bytes`. The first token of a document or window is given, not predicted, and counts in neither.
+    losses_of: the loss of each position of a batch, flat, 0 without a target. lengths: bytes of each token
+    id, see `token_bytes`. The first token of a document or window is given, not predicted, and counts in
+    neither.
     """
     bytes_of = torch.from_numpy(lengths).to(device)
     totals = torch.zeros(4, dtype=torch.float64, device=device)  # nats, text nats, tokens, text bytes

@@ -1,4 +1,6 @@
-"""How an operator is held to its reference: the same inputs, a random upstream gradient, every gradient compared."""
+"""How an operator is held to its reference: the same inputs, a random upstream gradient, every gradient
+compared.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernels run on the GPU where there is one, else in Triton's interpreter; one thread for the references."""
+"""The kernels run on the GPU where there is one, else in Triton's interpreter; one thread."""
 
 import torch
 

@@ -1,4 +1,6 @@
-"""Each operator against its plain PyTorch reference in float64: outputs and every gradient, odd shapes among them."""
+"""Each operator against its plain PyTorch reference in float64: outputs and every gradient, odd shapes among
+them.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,7 @@ def test_split_rotate(heads: int, key_heads: int, width: int, normed: bool, dtyp
 
 @dtypes
 def test_split_rotate_of_padded_heads(dtype: torch.dtype) -> None:
-    """Heads of 42 in rows of 48: what lies beyond is zero, and so is its gradient, whatever came from above."""
+    """Heads of 42 in rows of 48: what lies beyond is zero, its gradient too."""
     heads, T, K, wide = 3, 5, 42, 48
     cos, sin = rotations(T, K, 10_000.0, torch.device(DEVICE))
     qkv = torch.nn.functional.pad(random(2 * T, 3 * heads, K, dtype=dtype).detach(), (0, wide - K)).flatten(1)

@@ -1,4 +1,6 @@
-"""Two processes over gloo on a CPU against one: the same losses and weights to 1e-5, and checkpoints that fit both."""
+"""Two processes over gloo on a CPU against one: the same losses and weights to 1e-5, and checkpoints that fit
+both.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,11 @@ from safetensors.torch import load_file
 
 from tests.models.folders import token_folder
 
-#: Of `4M`, the smallest published rung; float32. z-loss and accumulation are on, so that their scale is tested too.
+# : Of `4M`, the smallest published rung; float32. z-loss and accumulation are on, so that their scale is
+# tested too.
 SETTINGS = ["--rung", "4M", "--window", "32", "--batch-size", "8", "--micro-batch", "2", "--steps", "6",
-            "--learning-rate", "3e-3", "--z-loss", "1e-3", "--checkpoint-every", "3", "--device", "cpu"]  # fmt: skip
+            "--learning-rate", "3e-3", "--z-loss", "1e-3", "--checkpoint-every", "3",
+            "--device", "cpu"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

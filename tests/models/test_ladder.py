@@ -46,7 +46,8 @@ def test_the_two_rungs_of_400m() -> None:
     ours, dclm = LADDER["400M"], LADDER["400M-dclm"]
     assert ours.counted() == 397_726_848
     assert (plan(ours).batch, plan(ours).steps) == (384, 50_863)
-    # DCLM publishes 411.6 M in all and 359.97 M without the embedding, over 50,432 entries; without norms on q and k.
+    # DCLM publishes 411.6 M in all and 359.97 M without the embedding, over 50,432 entries; without norms on
+    # q and k.
     norms = 2 * dclm.layers * dclm.head_width
     assert dclm.total(50_432) - norms == 411_616_256
     assert dclm.counted(50_432) - norms == 359_973_888

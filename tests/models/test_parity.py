@@ -1,4 +1,4 @@
-"""The decoder beside transformers' own: the same weights give the same loss, gradients, training and logits."""
+"""The decoder beside transformers' own: the same loss, gradients, training and logits."""
 
 from __future__ import annotations
 

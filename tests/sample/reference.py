@@ -123,9 +123,7 @@ def _read(url: str | None, record_type: str, block: bytes, content_type: str) ->
             return dropped
     if not body.strip():
         dropped.settled = ("dropped", "read", "empty_body")
-    elif not (
-        content_type.startswith(("text/html", "application/xhtml+xml")) or _looks_html(content_type, body)
-    ):
+    elif not (content_type.startswith(("text/html", "application/xhtml+xml")) or _looks_html(content_type, body)):
         dropped.settled = ("dropped", "read", "mime")
     elif len(body) > _PAGE_LIMIT:
         dropped.settled = ("failed", "read", "too_large")

@@ -69,9 +69,7 @@ def judged(texts: list[str | None]) -> list[Judged | None]:
     return found
 
 
-def test_each_record_is_expected_once_and_in_order(
-    rows: list[Row], readings: list[tuple[str, Reading]]
-) -> None:
+def test_each_record_is_expected_once_and_in_order(rows: list[Row], readings: list[tuple[str, Reading]]) -> None:
     found = [(file, reading.url, reading.record_type) for file, reading in readings]
     assert found == [(row["file"], row["url"], row["record_type"]) for row in rows]
 

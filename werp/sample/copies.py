@@ -82,7 +82,5 @@ def near_copies(pages: Mapping[str, Page], site: Site) -> list[Case]:
             text = text.replace(old, new)
         kept = verdict("kept", "edited in a few words, so no exact duplicate")
         page = replace(pages[original], site=site, path=path, kind="near copy", verdict=kept)
-        copies.append(
-            page_case(replace(page, blocks=tuple(text.split("\n\n")), coding="", charset="utf-8 meta"))
-        )
+        copies.append(page_case(replace(page, blocks=tuple(text.split("\n\n")), coding="", charset="utf-8 meta")))
     return copies

@@ -163,9 +163,7 @@ def _damaged(name: str, prose: dict[str, list[Page]], by_path: dict[str, Page]) 
     parts += [archive.gzip_member(_warc(case)) for case in after]
     parts.append(page[: len(page) // 2])
     rows = [_row(name, case.verdict, case) for case in before]
-    rows.append(
-        _row(name, verdict("failed read damaged_record", "a gzip member in the middle can't be decoded"))
-    )
+    rows.append(_row(name, verdict("failed read damaged_record", "a gzip member in the middle can't be decoded")))
     rows += [_row(name, case.verdict, case) for case in after]
     rows.append(_row(name, verdict("failed read truncated", "the file ends in the middle of a gzip member")))
     return File(name, b"".join(parts), rows)
@@ -174,6 +172,6 @@ def _damaged(name: str, prose: dict[str, list[Page]], by_path: dict[str, Page]) 
 def _no_archive(name: str) -> File:
     """What a download leaves that was refused: a page of the object store under an archive's name."""
     data = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>\n'
-    return File(
-        name, data, [_row(name, verdict("failed read not_an_archive", "an error message of the store"))]
-    )
+    return File(name, data, [_row(name, verdict("failed read not_an_archive", "an error message of the store"))])
+
+

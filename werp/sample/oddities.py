@@ -30,12 +30,7 @@ def warcinfo(file_name: str) -> Case:
 
 
 def _no_page(
-    url: str | None,
-    record_type: str,
-    block: bytes,
-    why: str,
-    headers: Headers = (),
-    rule: str = "record_type",
+    url: str | None, record_type: str, block: bytes, why: str, headers: Headers = (), rule: str = "record_type"
 ) -> Case:
     return Case(url, record_type, block, verdict(f"dropped read {rule}", why), "record", headers=headers)
 
@@ -47,9 +42,7 @@ def companions(case: Case) -> tuple[Case, Case]:
     request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: sample\r\n\r\n".encode()
     return (
         replace(_no_page(case.url, "request", request, "what the crawler sent"), date=case.date),
-        replace(
-            _no_page(case.url, "metadata", b"fetchTimeMs: 41\r\n", "what the crawler noted"), date=case.date
-        ),
+        replace(_no_page(case.url, "metadata", b"fetchTimeMs: 41\r\n", "what the crawler noted"), date=case.date),
     )
 
 

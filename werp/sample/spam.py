@@ -132,18 +132,11 @@ def quality_cases(site: Site, articles: Sequence[Page]) -> list[Case]:
         f"Reading {i} was {' '.join(str(1000 + (i * 7919 + k * 104729) % 8999) for k in range(12))} and the rest"
         for i in range(1, 25)
     ]
-    noise = [
-        f"{line} *** ~~~ === >>> ||| *** ~~~ === >>> ||| *** ~~~ ==="
-        for line in sentences[50:65]
-        if len(line) < 90
-    ]
+    noise = [f"{line} *** ~~~ === >>> ||| *** ~~~ === >>> ||| *** ~~~ ===" for line in sentences[50:65] if len(line) < 90]
     # 137 is prime to the number of sentences, so that each round brings another order.
     endless = [sentences[(i * 137 + i // len(sentences)) % len(sentences)] for i in range(7800)]
     endless = [" ".join(endless[i : i + 12]) for i in range(0, len(endless), 12)]
-    numbers = [
-        f"Call {'0049' + str(10**30 + i * 7**29)[1:]} or {'0033' + str(10**30 + i * 3**55)[1:]} today"
-        for i in range(30)
-    ]  # noqa: E501
+    numbers = [f"Call {'0049' + str(10**30 + i * 7**29)[1:]} or {'0033' + str(10**30 + i * 3**55)[1:]} today" for i in range(30)]  # noqa: E501
     return [
         _spam(site, "soon", "quality.v1.min_words", _paragraphs(["This page is under construction, and we are sorry about that.", "Come back to see what we have made of it."]), "about twenty words"),  # noqa: E501
         _spam(site, "endless", "quality.v1.max_words", _paragraphs(endless), "some 130,000 words of scraped sentences"),

@@ -1,4 +1,6 @@
-"""Shards to tokens: one flat memory-mapped buffer, its document offsets and its tokenizer (see `werp.tokens.folder`)."""
+"""Shards to tokens: one flat memory-mapped buffer, its document offsets and its tokenizer (see
+`werp.tokens.folder`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ _HOMES = {"tokenize": "build", "Metadata": "folder", "END": "vocabulary"}
 
 
 def __getattr__(name: str) -> Any:
-    """The three names, imported when asked for: the command line must start without the tokenizers package."""
+    """The three names, imported when asked for: `werp` must start without the tokenizers package."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

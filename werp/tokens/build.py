@@ -38,14 +38,16 @@ def tokenize(
 ) -> Metadata:
     """Turn a run's shards, or `files`, into a token folder at `output` and return its metadata.
 
-    run: a run directory, or a folder of `*.parquet` / `*.arrow` files with a string column `text`; None with `files`.
+    run: a run directory, or a folder of `*.parquet` / `*.arrow` files with a string column `text`; None with
+    `files`.
         Files are read in the order of their names, or as given.
-    tokenizer: a `tokenizer.json` with the token `<|endoftext|>`. None trains a byte-level BPE of at most `vocab_size`
+    tokenizer: a `tokenizer.json` with the token `<|endoftext|>`. None trains a byte-level BPE of at most
+    `vocab_size`
         entries on the first 50 M characters.
 
-    The result is the same for any `runner`. The folder appears whole, through one rename, and replaces an earlier
-    token folder. Raises WerpError for missing input or columns, a bad tokenizer, or an `output` that holds something
-    else.
+    The result is the same for any `runner`. The folder appears whole, through one rename, and replaces an
+    earlier token folder. Raises WerpError for missing input or columns, a bad tokenizer, or an `output` that
+    holds something else.
     """
     manifest = read_manifest(run) if run else {}
     chosen = list(files) or shard_files(run or Path())

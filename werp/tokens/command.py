@@ -40,7 +40,8 @@ def command(
 
     werp tokenize --run out/run --output out/tokens
 
-    werp tokenize --input 'books/*.jsonl.xz' --tokenizer tokenizer.json --output out/tokens --megatron out/books
+    werp tokenize --input 'books/*.jsonl.xz' --tokenizer tokenizer.json --output out/tokens --megatron
+    out/books
     """
     # Imported here: `werp` itself must start where the tokenizers package is missing.
     try:

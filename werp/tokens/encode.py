@@ -16,7 +16,8 @@ from werp.tokens.vocabulary import END, entries, prepare
 def encode_file(file: Path, field: str, tokenizer: Tokenizer, part: Part) -> None:
     """Write a file's documents, each ended by the end token, and their lengths.
 
-    The library's own batch encoding, which uses every thread it is given (RAYON_NUM_THREADS). Memory: one batch.
+    The library's own batch encoding, which uses every thread it is given (RAYON_NUM_THREADS). Memory: one
+    batch.
     """
     tokenizer = prepare(tokenizer)
     kind, end = token_type(entries(tokenizer)), tokenizer.token_to_id(END)

@@ -1,9 +1,10 @@
 """Token folders for other trainers: Megatron-LM's `.bin` and `.idx`, OLMo-core's `.npy`.
 
-Megatron: PREFIX.bin holds the ids one after the other; PREFIX.idx, little-endian: the magic `MMIDIDX\\0\\0`, version
-(u64, 1), type code (u8: 8 for uint16, 4 for int32), number of sequences (u64), number of documents + 1 (u64), then the
-sequences' lengths (i32), their byte positions (i64) and the documents' first sequences (i64). A document is one
-sequence here. OLMo-core: a raw array of ids without a header, in files named `.npy`, the end token between documents.
+Megatron: PREFIX.bin holds the ids one after the other; PREFIX.idx, little-endian: the magic `MMIDIDX\\0\\0`,
+version (u64, 1), type code (u8: 8 for uint16, 4 for int32), number of sequences (u64), number of documents +
+1 (u64), then the sequences' lengths (i32), their byte positions (i64) and the documents' first sequences
+(i64). A document is one sequence here. OLMo-core: a raw array of ids without a header, in files named `.npy`,
+the end token between documents.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     OUTPUT/tokens.arrow     column `token`: uint16, or uint32 from 65,536 entries on
     OUTPUT/offsets.arrow    column `offset`: int64, documents + 1 of them, the first 0
 
-Document i is tokens[offsets[i]:offsets[i + 1]] and ends with `<|endoftext|>`. Both tables are uncompressed Arrow IPC
-of a single batch, so that a reader maps them and sees one NumPy array each. Both carry metadata (see `Metadata`)
-under the schema key `werp.tokens`.
+Document i is tokens[offsets[i]:offsets[i + 1]] and ends with `<|endoftext|>`. Both tables are uncompressed
+Arrow IPC of a single batch, so that a reader maps them and sees one NumPy array each. Both carry metadata
+(see `Metadata`) under the schema key `werp.tokens`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def token_type(vocabulary: int) -> np.dtype[np.generic]:
 def assemble(parts: Iterable[Part], folder: Path, facts: Metadata) -> Metadata:
     """Join the parts, in their order, into the two tables; the parts are removed on the way.
 
-    facts: with counts and hash still to be filled in. Memory stays flat: bytes are copied through, then mapped.
+    facts: with counts and hash still to be filled in. Memory stays flat: bytes are copied through, then
+    mapped.
     """
     kind = token_type(facts.vocabulary)
     digest, tokens, documents = hashlib.sha256(), 0, 0

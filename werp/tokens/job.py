@@ -28,7 +28,8 @@ def run_on_spark(tasks: Sequence[Task], workers: int | None = None) -> None:
         builder = builder.master(f"local[{workers or '*'},4]")
     for key, value in {
         "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "true", "spark.log.level": "ERROR",
-        "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1", "spark.locality.wait": "0s",
+        "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1",
+        "spark.locality.wait": "0s",
     }.items():  # fmt: skip
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
@@ -40,11 +41,12 @@ def run_on_spark(tasks: Sequence[Task], workers: int | None = None) -> None:
 
 
 def encode_partition(tasks: Iterable[Task]) -> None:
-    """One task's files. A task has one core, so the tokenizer gets one thread; read before its pool starts."""
+    """One task's files. A task has one core, so the tokenizer gets one thread."""
     os.environ["RAYON_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     for file, field, tokenizer, ids, lengths in tasks:
-        # A retry, or a second try run for speed, writes names of its own; the last rename holds the same bytes.
+        # A retry, or a second try run for speed, writes names of its own; the last rename holds the same
+        # bytes.
         mark = f".{os.getpid()}"
         encode_named(file, field, tokenizer, ids + mark, lengths + mark)
         os.replace(ids + mark, ids)

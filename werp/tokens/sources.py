@@ -43,7 +43,9 @@ def shard_files(run: Path) -> list[Path]:
 
 
 def input_files(patterns: list[str]) -> list[Path]:
-    """The files that names, globs and folders stand for, sorted within each; WerpError for one that gives none."""
+    """The files that names, globs and folders stand for, sorted within each; WerpError for one that gives
+    none.
+    """
     files: list[Path] = []
     for pattern in patterns:
         path = Path(pattern)
@@ -56,7 +58,7 @@ def input_files(patterns: list[str]) -> list[Path]:
         for file in found:
             if kind_of(file) is None:
                 raise WerpError(
-                    f"--input {file}: not a kind that is read ({', '.join(KINDS)}, also with {', '.join(PACKED)})"
+                    f"--input {file}: not a kind that is read ({', '.join(KINDS)}; also {', '.join(PACKED)})"
                 )
         files += found
     return files

@@ -3,8 +3,8 @@
     model.safetensors, tokenizer.json, config.json
         as `models.checkpoint` reads them: any of them can be evaluated
     state-00000-of-00001.safetensors
-        master weights and moments by parameter, float32, and the guard's history; with sharded training a file
-        a process, each with its rows of every parameter
+        master weights and moments by parameter, float32, and the guard's history; with sharded training a
+        file a process, each with its rows of every parameter
     state.json
         step, seconds, data fingerprint, configuration
 

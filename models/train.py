@@ -13,6 +13,7 @@ nothing had happened.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import math
 import os
@@ -122,6 +123,8 @@ class Run:
         prefetcher = Prefetcher(
             self.order, first, micro, device, config.documents == "apart", self.group.rank, self.group.world
         )
+        gc.collect()
+        gc.freeze()  # later collections need not walk the imports: tens of milliseconds each
         self.begin, pending = time.monotonic(), None
         with contextlib.ExitStack() as stack:
             stack.callback(prefetcher.close)

@@ -1,9 +1,8 @@
-"""What tokenizing costs beyond the tokenizer: the library's own batch encoding beside `encode_file`, in one run.
+"""What tokenizing costs beyond the tokenizer: the library's batch encoding beside `encode_file`, in one run.
 
     python -m werp.tokens.bench --input books.jsonl.xz --tokenizer tokenizer.json
 
-Both read the same texts from memory or disk as they do in use; the rounds alternate and the medians are printed as
-JSON.
+The library gets the same texts from memory, `encode_file` from disk; the rounds alternate. Prints medians as JSON.
 """
 
 from __future__ import annotations

@@ -17,8 +17,6 @@ import numpy as np
 from werp.errors import WerpError
 from werp.quality.spec import FastText, Quantize
 
-#: fastText cuts tokens at these; a NUL or a line end in a page must not end its line early.
-_SPACES = re.compile(r"[\s\0]+")
 #: Tokens that fastText reads as a label or as the end of the line; a page must not write either.
 _RESERVED = re.compile(r"(?:(?<=\s)|^)(?:__label__|</s>(?=\s|$))")
 
@@ -32,10 +30,11 @@ def line_of(text: str) -> str:
     >>> line_of("Buy now!\\n__label__hq __label__hq </s> rest")
     'Buy now! label hq label hq s rest'
     """
-    line = _SPACES.sub(" ", text).strip()
+    # A regular expression in place of `split` took a quarter of scoring. A NUL ends a line for fastText.
+    line = " ".join(text.replace("\0", " ").split())
     if "__label__" in line or "</s>" in line:
         line = _RESERVED.sub(lambda found: "label " if "label" in found[0] else "s", line)
-    return line.encode("utf-8", "ignore").decode("utf-8")
+    return line if line.isascii() else line.encode("utf-8", "ignore").decode("utf-8")
 
 
 def write_lines(path: Path, rows: Iterable[tuple[str, str]]) -> None:

@@ -62,7 +62,8 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU when there is one.")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 on a GPU.")] = "auto",
     contamination: Annotated[
-        Path | None, typer.Option(help="A decontamination report; the items it does not name are scored too.")
+        Path | None,
+        typer.Option(help="A refined run, or a report of its items; the clean rest is scored too."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Score tasks anew that a stopped run had finished.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would be asked, load no model.")] = False,

@@ -242,7 +242,11 @@ def beside(
 
     def build(batch: int) -> Any:
         return HFLM(
-            pretrained=folder, device=about["device"], dtype=about["dtype"], batch_size=batch, max_length=2048
+            pretrained=folder,
+            device=about["device"],
+            dtype=about["dtype"],
+            batch_size=batch,
+            max_length=about["window"],
         )
 
     pairs = [

@@ -243,7 +243,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
         table = Table(
             title=title, title_justify="left", caption=f"noise floor {floor}", caption_justify="left"
         )
-        for name in ("task", "A", "B", "A - B", "95 % interval", "bootstrap", "P(A > B)"):
+        for name in ("task", "A", "B", "A - B", "crossed t 95 %", "boot 95 %", "P(A>B)"):
             table.add_column(name, justify="left" if name == "task" else "right", no_wrap=True)
         for name, one in {**size.tasks, "mean": size.macro}.items():
             if name == "mean":

@@ -1,6 +1,8 @@
 """Scores without the items that the training data contains.
 
-A decontamination report names benchmark items found in a run's shards: a table (Parquet, JSON lines) with the
+A decontamination report names benchmark items found in the text a model was trained on. It is a run
+directory of the refinery whose recipe holds `decontaminate.v1` (the items of documents that are in its
+shards and were not cut), or a table of the same: a table (Parquet, JSON lines) with the
 columns `task` and `item`, or a JSON file {"items": [{"task": ..., "item": ...}]}. Further columns and fields
 are ignored; `item` is the id in the per-item tables. Nothing is scored again: the per-item tables hold all.
 """
@@ -20,6 +22,39 @@ from eval_harness.metrics import mean_and_error
 from eval_harness.results import Clean, Scores, items_folder, read_items
 
 NEEDED = "a decontamination report has the columns task and item"
+
+
+def read_run(folder: Path, splits: Mapping[str, str]) -> dict[str, set[str]]:
+    """Items that a run's shards hold, by task.
+
+    splits: each task's scored split; `decontaminate.hits` names items `split/id`. Only rows with hits are
+    held.
+    """
+    hits: dict[bytes, list[tuple[str, str]]] = {}
+    columns = ["id", "decontaminate.hits", "decontaminate.cuts"]
+    files = sorted((folder / "signals").glob("*.parquet"))
+    if not files:
+        raise EvalError(f"--contamination {folder}: no signals/*.parquet in it; name a finished run")
+    for path in files:
+        try:
+            for batch in pq.ParquetFile(path).iter_batches(columns=columns):
+                for row in batch.to_pylist():
+                    if row["decontaminate.hits"] and not row["decontaminate.cuts"]:
+                        hits[row["id"]] = [(hit["task"], hit["item"]) for hit in row["decontaminate.hits"]]
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            raise EvalError(
+                f"--contamination {path}: no decontaminate.hits in it ({error}); put decontaminate.v1 into "
+                "the recipe and refine again from the signals"
+            ) from error
+    named: dict[str, set[str]] = {}
+    for path in sorted((folder / "shards").glob("*.parquet")):
+        for batch in pq.ParquetFile(path).iter_batches(columns=["id"]):
+            for kept in batch.column("id").to_pylist():
+                for task, item in hits.get(kept, ()):
+                    split, _, name = item.partition("/")
+                    if splits.get(task) == split:
+                        named.setdefault(task, set()).add(name)
+    return named
 
 
 def read_report(path: Path) -> dict[str, set[str]]:
@@ -44,7 +79,10 @@ def with_clean(scores: Scores, output: Path, report: Path) -> Scores:
 
     Raises EvalError when the report names an item that a task does not have: then it is of other data.
     """
-    named = read_report(report)
+    if report.is_dir():
+        named = read_run(report, {name: result.split for name, result in scores.tasks.items()})
+    else:
+        named = read_report(report)
     clean = {}
     for name, result in scores.tasks.items():
         table = read_items(items_folder(output) / f"{name}.parquet").to_pylist()

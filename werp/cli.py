@@ -11,8 +11,10 @@ import typer
 import yaml
 
 from werp.errors import WerpError
+from werp.tokens.command import command as tokenize
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Refine web archives into training text.")
+app.command("tokenize")(tokenize)
 
 
 @app.command("fetch-models")

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import datetime
 import json
+import resource
 import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _R = TypeVar("_R")
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -84,6 +86,7 @@ class Plan:
     earlier: list[EarlierRun] = field(default_factory=list)
     found_documents: dict[int, tuple[Path, Path]] = field(default_factory=dict)
     found_signals: dict[int, Path] = field(default_factory=dict)
+    peak_rss_mb: float = 0.0  # of any task's process so far
 
     @property
     def bytes(self) -> int:
@@ -228,6 +231,20 @@ def _slices(plan: Plan) -> int:
     return plan.options.partitions or min(len(plan.units), 20_000)
 
 
+def _stage(spark: SparkSession | None, plan: Plan, items: Sequence[_T], work: Callable[[_T], _R]) -> list[_R]:
+    """`spread`, which also notes the most memory that a task's process has ever held.
+
+    Spark keeps its Python workers from stage to stage, so the last stage's figure covers deduplication too.
+    """
+    done = spread(spark, items, _slices(plan), lambda item: (work(item), _peak_rss_mb()))
+    plan.peak_rss_mb = max([plan.peak_rss_mb, *(peak for _, peak in done)])
+    return [result for result, _ in done]
+
+
+def _peak_rss_mb() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
 def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
     """Have every unit's documents and signals staged, stored ones or new; its meta and seconds measuring."""
     work, recipe, limit = plan.run.work, plan.recipe, plan.options.limit
@@ -255,7 +272,7 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
     # The longest files first, so that none of them starts when the others are done.
     order = sorted(plan.units, key=lambda unit: (-unit.file.size, unit.index))
     with shown(progress, plan.bytes, "extracting"):
-        done = spread(spark, order, _slices(plan), prepare)
+        done = _stage(spark, plan, order, prepare)
     by_index = {unit.index: result for unit, result in zip(order, done, strict=True)}
     return [by_index[unit.index] for unit in plan.units]
 
@@ -326,7 +343,7 @@ def _ledgers(spark: SparkSession | None, plan: Plan, settled: dict[str, Any]) ->
             ledger, recipe, settled, work / "tmp",
         )  # fmt: skip
 
-    return spread(spark, plan.units, _slices(plan), settle)
+    return _stage(spark, plan, plan.units, settle)
 
 
 def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
@@ -347,7 +364,7 @@ def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) ->
         ]  # fmt: skip
         return write_group(number, sources, staged("shards"), options, scores, work / "tmp")
 
-    names = spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
+    names = _stage(spark, plan, list(enumerate(groups)), write)
     return [name for group in names for name in group]
 
 
@@ -421,7 +438,7 @@ def _manifest(
         "task_seconds": {name: round(seconds, 3) for name, seconds in per_task.items()},
         "pages_per_second": round(pages / max(timings["total"], 1e-9), 3),
         "peak_rss_mb": {
-            "worker": max((meta.peak_rss_mb for meta, _ in metas), default=0.0),
+            "worker": plan.peak_rss_mb,
             "extraction": max((meta.extract_peak_rss_mb for meta, _ in metas), default=0.0),
         },
         "recipe": plan.recipe.model_dump(mode="json"),

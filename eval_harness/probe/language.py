@@ -19,7 +19,7 @@ from eval_harness.model import Model, TokenModel
 from eval_harness.scorer import Ask, Scorer
 
 Vector = NDArray[np.float64]
-#: Numbers have one decimal; labels are cut to the grid's ends.
+#: Numbers have one decimal; problems with a label off the grid are drawn anew.
 GRID = np.round(np.arange(-30, 31) / 10, 1)
 #: Variance of what rounding to a tenth adds to a label: its own, and that of x through a w of length 1.
 ROUNDING = 2 * 0.1**2 / 12
@@ -61,11 +61,13 @@ def numbers(x: Sequence[float] | Vector) -> str:
 
 
 def problem(dimensions: int, examples: int, rng: np.random.Generator) -> Problem:
-    """x from N(0, I), w from N(0, I / D), y = <w, x>, all rounded to a tenth and y cut to the grid."""
-    w = rng.normal(size=dimensions) / np.sqrt(dimensions)
-    x = np.round(rng.normal(size=(examples + 1, dimensions)), 1) + 0.0
-    y = np.clip(np.round(x @ w, 1), GRID[0], GRID[-1]) + 0.0
-    return Problem(x[:-1], y[:-1], x[-1], float(y[-1]))
+    """x from N(0, I), w from N(0, I / D), y = <w, x>, all rounded to a tenth and every y on the grid."""
+    while True:
+        w = rng.normal(size=dimensions) / np.sqrt(dimensions)
+        x = np.round(rng.normal(size=(examples + 1, dimensions)), 1) + 0.0
+        y = np.round(x @ w, 1) + 0.0
+        if np.abs(y).max() <= GRID[-1]:
+            return Problem(x[:-1], y[:-1], x[-1], float(y[-1]))
 
 
 def ridge(problem: Problem) -> float:

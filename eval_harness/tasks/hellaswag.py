@@ -63,7 +63,7 @@ def joint(ending: str) -> str:
 def query_row(doc: Mapping[str, Any]) -> dict[str, Any]:
     """A bundled document: the query is the cleaned context, capitals and all."""
     return {
-        "id": doc["ind"],
+        "id": None,  # the row's number, as in the data folder
         "question": doc["query"],
         "choices": doc["choices"],
         "gold": doc["gold"],
@@ -75,7 +75,7 @@ def hub_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """The original fields: activity, both parts of the context, endings."""
     second = row["ctx_b"][:1].upper() + row["ctx_b"][1:].lower()
     return {
-        "id": row["ind"],
+        "id": None,
         "question": clean(f"{row['activity_label']}: {row['ctx_a']} {second}"),
         "choices": [clean(ending) for ending in row["endings"]],
         "gold": int(row["label"]),

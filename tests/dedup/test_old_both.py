@@ -102,7 +102,7 @@ def test_the_parallel_form_is_the_loop(
     assert left_of(sources, rows) == expected
     assert sum(text is None for text in expected) > 100
     assert figures["removed_spans"] > 300
-    assert figures["rounds"] > (2 if files > 1 else 0)
+    assert figures["rounds"] >= {16: 3, 5: 2, 1: 1}[files]
 
 
 def test_a_paragraph_at_the_threshold_stays_and_one_above_goes(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_bloom_mode_is_the_loop_of_each_shard_but_for_its_error(texts: list[str]
         wanted = loop([text for u in units for text in parts[u]])
         got = [text for u in units for text in left[u * 375 : (u + 1) * 375]]
         differing += sum(a != b for a, b in zip(wanted, got, strict=True))
-    assert differing <= 4
+    assert differing == 0
     small = stage.model_copy(update={"bloom_mb": 1, "bloom_max_error": 1e-30})
     with pytest.raises(WerpError, match=r"Raise old_both\.bloom_mb"):
         found(None, sources, [small], tmp_path / "again")

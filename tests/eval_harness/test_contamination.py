@@ -72,3 +72,30 @@ def test_a_report_of_another_form_or_other_data_is_refused(
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(EvalError, match=message):
         with_clean(scored, tmp_path / "s.json", tmp_path / "report.json")
+
+
+def test_a_refined_run_is_read_by_its_signals_and_shards(scored: Scores, tmp_path: Path) -> None:
+    """Items count where their document is in the shards and nothing of it was cut."""
+    hits = [
+        [{"task": "arc_easy", "item": "test/q0"}, {"task": "arc_easy", "item": "train/q5"}],
+        [{"task": "arc_easy", "item": "test/q1"}],  # dropped
+        [{"task": "arc_easy", "item": "test/q2"}],  # cut out
+        [{"task": "piqa", "item": "validation/1"}],
+        [],
+    ]
+    ids = [bytes([i]) * 16 for i in range(5)]
+    for folder, table in (
+        ("signals", {"id": ids, "decontaminate.hits": hits, "decontaminate.cuts": [0, 0, 1, 0, 0]}),
+        ("shards", {"id": [ids[0], ids[2], ids[3], ids[4]]}),
+    ):
+        (tmp_path / "run" / folder).mkdir(parents=True)
+        pq.write_table(pa.table(table), tmp_path / "run" / folder / "a.parquet")
+    clean = with_clean(scored, tmp_path / "s.json", tmp_path / "run").clean
+    assert clean is not None
+    assert (clean["arc_easy"].contaminated, clean["arc_easy"].n) == (1, 19)
+    assert clean["arc_easy"].accuracy == pytest.approx(9 / 19)
+    pq.write_table(pa.table({"id": ids}), tmp_path / "run/signals/a.parquet")
+    with pytest.raises(EvalError, match=r"put decontaminate\.v1 into the recipe"):
+        with_clean(scored, tmp_path / "s.json", tmp_path / "run")
+    with pytest.raises(EvalError, match=r"no signals/\*\.parquet in it"):
+        with_clean(scored, tmp_path / "s.json", tmp_path)

@@ -120,7 +120,7 @@ def test_hellaswag_cleans_the_original_fields() -> None:
             "label": "2",
         }
     )
-    made = hellaswag.TASK.row(row)
+    made = hellaswag.TASK.row({**row, "id": 3})
     assert made.question == "Shaving: How to shave. Wash. Lather Use foam lots. Then she"
     # The marker stood first, so its blank stays and the cloze continuation begins with two.
     assert made.choices[0] == " A razor. Rinse"

@@ -12,6 +12,7 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
 _ONE = np.uint64(1)
+_STEP = np.uint64(33)
 PROBES = 7  # bits a Bloom filter sets for one n-gram; DCLM's at an error of 1 %
 
 
@@ -87,7 +88,9 @@ def judge(grams: Any, firsts: Any, seen: Any, threshold: float) -> Any:
 def judge_with_filter(grams: Any, firsts: Any, bits: Any, threshold: float) -> Any:
     """As `judge`, with a Bloom filter (uint64 words, a power of two of them) in place of what was seen.
 
-    `bits` is changed. The k-th bit of an n-gram is h1 + k h2 (Kirsch and Mitzenmacher 2006).
+    `bits` is changed. The k-th bit of an n-gram is h1 + k h2 (Kirsch and Mitzenmacher 2006): h1 the hash
+    without its lowest bit, which is always set, h2 its upper half. A multiple of the hash would not do for
+    h2: a product's low bits follow from low bits alone, so seven bits would say what one says.
     """
     mask = np.uint64(len(bits) * 64 - 1)
     paragraphs = len(firsts) - 1
@@ -95,7 +98,7 @@ def judge_with_filter(grams: Any, firsts: Any, bits: Any, threshold: float) -> A
     for p in range(paragraphs):
         a, b = firsts[p], firsts[p + 1]
         for k in range(a, b):
-            h, step, held = grams[k], (grams[k] * _MIX) | _ONE, True
+            h, step, held = grams[k] >> _ONE, (grams[k] >> _STEP) | _ONE, True
             for _ in range(PROBES):
                 bit = h & mask
                 held = held and (bits[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & _ONE != 0
@@ -105,7 +108,7 @@ def judge_with_filter(grams: Any, firsts: Any, bits: Any, threshold: float) -> A
             stays[p] = False
             continue
         for k in range(a, b):
-            h, step = grams[k], (grams[k] * _MIX) | _ONE
+            h, step = grams[k] >> _ONE, (grams[k] >> _STEP) | _ONE
             for _ in range(PROBES):
                 bit = h & mask
                 bits[bit >> np.uint64(6)] |= _ONE << (bit & np.uint64(63))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -59,7 +58,6 @@ class Meta:
     text_bytes: int = 0
     read_seconds: float = 0.0
     extract_seconds: float = 0.0
-    peak_rss_mb: float = 0.0
     extract_peak_rss_mb: float = 0.0
     casualties: dict[str, int] = field(default_factory=dict)
 
@@ -99,7 +97,6 @@ def write_documents(
         for batch in _batches(_extracted(rows, guard, meta)):
             _write_batch(batch, recipe.edits(), records, documents, meta)
         meta.extract_peak_rss_mb = guard.peak_rss_mb
-        meta.peak_rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
         records.add_key_value_metadata({"werp.meta": json.dumps(meta.__dict__)})
 
 

@@ -15,7 +15,10 @@ export JAVA_TOOL_OPTIONS ?= -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 INPUT ?=
 OUT ?= out/demo
 
-.PHONY: help setup test lint types demo peers-eval clean
+# The peers that the benches measure against, each in an environment of its own.
+PEERS ?= .peers
+
+.PHONY: help setup test lint types demo clean peers
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,7 +39,7 @@ $(VENV)/.done: pyproject.toml .ci/constraints.txt .ci/java
 	@touch $@
 
 test: lint types  ## every check that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.done
 	$(BIN)/ruff check .
@@ -45,18 +48,31 @@ lint: $(VENV)/.done
 types: $(VENV)/.done
 	$(BIN)/mypy werp jobs models eval_harness kernels
 
-# A peer to measure the evaluator against, in an environment of its own.
-PEERS_EVAL ?= .peers/lm-eval
-peers-eval: $(PEERS_EVAL)/.done  ## lm-evaluation-harness in its own environment: make peers-eval PEERS_EVAL=DIR
-$(PEERS_EVAL)/.done: .ci/constraints.txt
-	"$(PYTHON)" -m venv $(PEERS_EVAL)
-	grep -E '^(torch|numpy|tokenizers|safetensors|pyarrow|transformers|pydantic|typer|rich|scipy)==' .ci/constraints.txt > $(PEERS_EVAL)/pins.txt
-	$(PEERS_EVAL)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PEERS_EVAL)/pins.txt $(TORCH_INDEX) \
+# datatrove pins trafilatura 1.11, which needs lxml_html_clean; its Gopher filters need spaCy.
+peers: $(PEERS)/datatrove/.done $(PEERS)/dedup/.done $(PEERS)/lm-eval/.done  ## environments of the tools the benches measure against
+
+$(PEERS)/datatrove/.done:
+	"$(PYTHON)" -m venv $(PEERS)/datatrove
+	$(PEERS)/datatrove/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'datatrove[io,processing]==0.10.1' lxml_html_clean spacy==3.8.18 fasttext-wheel==0.9.2
+	$(PEERS)/datatrove/bin/python -c 'from trafilatura import extract; assert "text" in extract("<html><body><article><p>" + "Some text here. " * 30 + "</p></article></body></html>")'
+	@touch $@
+
+$(PEERS)/dedup/.done:
+	"$(PYTHON)" -m venv $(PEERS)/dedup
+	$(PEERS)/dedup/bin/python -m pip install --quiet --disable-pip-version-check \
+	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 'xxhash<4' spacy tokenizers
+	@touch $@
+
+$(PEERS)/lm-eval/.done: .ci/constraints.txt
+	"$(PYTHON)" -m venv $(PEERS)/lm-eval
+	grep -E '^(torch|numpy|tokenizers|safetensors|pyarrow|transformers|pydantic|typer|rich|scipy)==' .ci/constraints.txt > $(PEERS)/lm-eval/pins.txt
+	$(PEERS)/lm-eval/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PEERS)/lm-eval/pins.txt $(TORCH_INDEX) \
 	  'lm-eval[hf]==0.4.13' torch transformers pydantic typer rich scipy
 	@touch $@
 
 clean:  ## remove the virtual environment and the demo's output
-	rm -rf $(VENV) out
+	rm -rf $(VENV) $(PEERS) out
 
 demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; INPUT='x/*.warc.gz' takes real pages
 	@set -euo pipefail; crawl='$(INPUT)'; \
@@ -64,7 +80,7 @@ demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; IN
 	echo "== refine: archives to shards"; \
 	$(BIN)/spark-submit jobs/refine.py --recipe gopher_only --input $$crawl --output $(OUT)/run --force; \
 	echo "== tokenize: shards to tokens"; \
-	$(BIN)/python -m werp.tokens --run $(OUT)/run --output $(OUT)/tokens; \
+	$(BIN)/werp tokenize --run $(OUT)/run --output $(OUT)/tokens; \
 	echo "== train: a 4M-parameter decoder for a minute on the CPU"; \
 	$(BIN)/python -m models.train --config models/configs/demo.yaml --tokens $(OUT)/tokens --output $(OUT)/model; \
 	echo "== score: one multiple-choice task"; \

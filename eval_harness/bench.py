@@ -4,7 +4,7 @@
     python -m eval_harness.bench run --packed out/eval_bench --model random-150M --output eval.json
 
 `pack` writes the nine tasks' five-shot requests as text, and a tokenizer: `run` then needs neither network
-nor benchmarks, only torch, tokenizers, transformers and, for the peer, lm-eval (`make peers-eval`). Both
+nor benchmarks, only torch, tokenizers, transformers and, for the peer, lm-eval (`make peers`). Both
 sides start from text. The peer's batch size is the best of those tried on a part of the requests. Scores
 must agree.
 """

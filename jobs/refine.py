@@ -9,7 +9,6 @@ A run that was killed goes on where it was when started again with the same word
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -18,18 +17,22 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from werp.dedup.belt import SeatBeltError
 from werp.errors import WerpError
 from werp.inputs import list_inputs
 from werp.progress import say
 from werp.recipe import load_recipe
 from werp.refine import Options, Plan, make_plan, refine
+from werp.session import session
 
 
 def main(
     inputs: Annotated[
         list[str],
         typer.Option(
-            "--input", help="a WARC or ARC file, a folder, a quoted glob, or @list.txt; may be repeated"
+            "--input",
+            help="a WARC, ARC, WET, JSONL, Parquet or Arrow file, a folder, a quoted glob, or @list.txt;"
+            " may be repeated",
         ),
     ],
     output: Annotated[Path, typer.Option(help="the run directory; made, or gone on with after a kill")],
@@ -61,6 +64,16 @@ def main(
     start_from: Annotated[
         str | None, typer.Option("--from", help="documents or signals: redo what follows, in a finished run")
     ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="a finished run of the same recipe: deduplicate against its documents, may be repeated"
+        ),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(help="go on after an alarm of deduplication: source-loss, cluster-size or convergence"),
+    ] = None,
     force: Annotated[bool, typer.Option(help="do all of it again, replacing a finished run")] = False,
     dry_run: Annotated[bool, typer.Option(help="say what would be done, and stop")] = False,
 ) -> None:
@@ -74,6 +87,7 @@ def main(
     files = list_inputs([*inputs, *(more or [])])
     options = Options(
         limit=limit, partitions=partitions, force=force, documents=tuple(documents or ()),
+        earlier=tuple(earlier or ()), accept=tuple(accept or ()),
         start_from=cast(Literal["documents", "signals"] | None, start_from),
     )  # fmt: skip
     plan = make_plan(chosen, files, output, options)
@@ -81,7 +95,7 @@ def main(
     if dry_run:
         return
     started = time.perf_counter()
-    spark = _session(workers)
+    spark = session(workers)
     try:
         manifest = refine(spark, plan)
     finally:
@@ -106,32 +120,6 @@ def _announce(plan: Plan) -> None:
     )
 
 
-def _session(workers: int | None):  # type: ignore[no-untyped-def]
-    """A Spark session: the one spark-submit set up, or a local one that retries killed tasks."""
-    from pyspark import SparkConf  # noqa: PLC0415
-    from pyspark.sql import SparkSession  # noqa: PLC0415
-
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = SparkConf()
-    master = conf.get("spark.master", "local[*]") or "local[*]"
-    if master.startswith("local"):
-        cores = str(workers) if workers else (master[6:-1].partition(",")[0] if "[" in master else "1")
-        # Spark's local mode gives a task one try; a killed Python worker should cost that try alone.
-        conf.set("spark.master", f"local[{cores},4]")
-        conf.setIfMissing("spark.ui.enabled", "false")
-        conf.setIfMissing("spark.ui.showConsoleProgress", "false")
-        conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1")
-        conf.setIfMissing("spark.driver.host", "127.0.0.1")
-        conf.setIfMissing("spark.sql.shuffle.partitions", "8")
-    elif workers:
-        raise WerpError(f"--workers is for one machine; with --master {master} use spark-submit's own flags")
-    conf.setIfMissing("spark.app.name", "werp refine")
-    conf.setIfMissing("spark.log.level", "ERROR")
-    # Input files differ in size by orders of magnitude; the scheduler should not wait for locality.
-    conf.setIfMissing("spark.locality.wait", "0s")
-    return SparkSession.builder.config(conf=conf).getOrCreate()
-
-
 def _cause(error: BaseException) -> str:
     """The line of a failed task's Python traceback that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -147,6 +135,9 @@ if __name__ == "__main__":
     app.command()(main)
     try:
         app()
+    except SeatBeltError as error:
+        print(f"refine: {error}", file=sys.stderr)
+        sys.exit(3)
     except WerpError as error:
         print(f"refine: {error}", file=sys.stderr)
         sys.exit(2)

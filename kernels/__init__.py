@@ -1,1 +1,7 @@
-"""Triton operators, one file per operator with its plain PyTorch reference beside it; none exists yet."""
+"""Operators of the decoder's fast path: one file each, with its plain PyTorch reference beside it.
+
+Every `*_reference` is the definition, in plain PyTorch, that the tests hold the operator to, forward and
+every gradient. The Triton kernels run on a GPU, and in Triton's interpreter (`TRITON_INTERPRET=1`) on a CPU.
+Shape suffixes: N tokens of a batch (B x T), B sequences, T positions, D width, F hidden width, H heads, K
+head width, V vocabulary.
+"""

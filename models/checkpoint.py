@@ -1,6 +1,12 @@
 """A checkpoint folder: `model.safetensors`, `tokenizer.json` and, written last, `config.json`.
 
-A folder without `config.json` is no checkpoint: the run that was to write it did not finish.
+    checkpoint = load_checkpoint(Path("out/model"))                       # on the CPU, in float32
+    checkpoint = load_checkpoint(folder, "cuda", torch.bfloat16)
+    checkpoint.model(ids_BT)                                              # logits (B, T, V)
+    checkpoint.tokenizer, checkpoint.config["train"]["window"]
+
+A folder without `config.json` is no checkpoint: the run that was to write it did not finish. What a trainer
+needs beyond this to go on lies beside it, see `models.state`.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from models.decoder import Decoder
 from models.errors import ModelError
@@ -37,18 +44,39 @@ def save_checkpoint(folder: Path, model: Decoder, tokenizer: bytes, about: dict[
 
     tokenizer: the bytes of a tokenizer.json.
     """
-    rung = model.rung
-    shape = {"name": rung.name, "width": rung.width, "heads": rung.heads, "layers": rung.layers}
-    config = {"format": FORMAT, "rung": shape, "vocabulary": model.vocabulary, **about}
-    weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    write_checkpoint(folder, weights, tokenizer, {**shape_of(model.rung, model.vocabulary), **about})
+
+
+def shape_of(rung: Rung, vocabulary: int) -> dict[str, Any]:
+    """What config.json says of the architecture."""
+    shape = {
+        "name": rung.name, "width": rung.width, "heads": rung.heads, "layers": rung.layers,
+        "hidden": rung.hidden, "kv_heads": rung.kv_heads, "qk_norm": rung.qk_norm,
+    }  # fmt: skip
+    return {"format": FORMAT, "rung": shape, "vocabulary": vocabulary}
+
+
+def write_checkpoint(
+    folder: Path, weights: dict[str, Tensor], tokenizer: bytes, config: dict[str, Any]
+) -> None:
+    """Write the three files from their contents, config.json last."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "model.safetensors", save(weights))
+    write_whole(
+        folder / "model.safetensors", save({name: x.cpu().contiguous() for name, x in weights.items()})
+    )
     write_whole(folder / "tokenizer.json", tokenizer)
     write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU; ModelError names the file at fault and the remedy."""
+def load_checkpoint(
+    folder: Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+) -> Checkpoint:
+    """Read a checkpoint; ModelError names the file at fault and the remedy.
+
+    dtype: of the weights; None is float32 on a CPU and what was saved elsewhere.
+    """
+    device = torch.device(device)
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text("utf-8"))
@@ -56,9 +84,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             raise ModelError(
                 f"{path}: format {config.get('format')!r} is not {FORMAT}; train the model again"
             )
-        model = Decoder(Rung(**config["rung"]), config["vocabulary"])
+        with torch.device("meta"):
+            model = Decoder(Rung(**config["rung"]), config["vocabulary"])
         path = folder / "model.safetensors"
-        model.load_state_dict(load_file(path))
+        weights = load_file(path)
+        kind = dtype or (torch.float32 if device.type == "cpu" else next(iter(weights.values())).dtype)
+        model.load_state_dict({name: x.to(device, kind) for name, x in weights.items()}, assign=True)
         path = folder / "tokenizer.json"
         tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
     except FileNotFoundError as error:

@@ -6,35 +6,127 @@ import argparse
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import ModelError
 from models.ladder import LADDER
 
 
-class TrainConfig(BaseModel):
-    """What a training run is; equal configs with `steps` give equal losses on one machine."""
+class Source(BaseModel):
+    """One token folder of a mixture."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tokens: Path = Field(description="token folder, as python -m werp.tokens writes it")
-    output: Path = Field(description="checkpoint folder to write")
-    rung: str = Field("demo-4M", description=f"shape of the model: {', '.join(LADDER)}")
-    window: int = Field(256, ge=2, description="tokens a sequence")
-    batch_size: int = Field(2, ge=1, description="sequences a step")
-    seconds: float = Field(60.0, gt=0, description="time to train for, validation not counted")
-    steps: int | None = Field(None, ge=1, description="train this many steps instead of a given time")
-    learning_rate: float | None = Field(
-        None, gt=0, description="peak; left out, DataDecide's rule for its far larger batches"
+    tokens: Path = Field(description="token folder")
+    weight: float = Field(
+        1.0, gt=0, description="share of the windows, in any unit; above its size is up-sampling"
     )
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the run in which the rate rises from 0")
-    weight_decay: float = Field(0.05, ge=0, description="AdamW's, on every parameter")
+
+
+class TrainConfig(BaseModel):
+    """What a training run is. With `steps` and `deterministic`, equal configs give the same bits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: Path | None = Field(None, description="token folder, as werp tokenize writes it")
+    sources: tuple[Source, ...] = Field(
+        (), description="several folders mixed instead: [{tokens: A, weight: 3}, {tokens: B, weight: 1}]"
+    )
+    output: Path = Field(description="checkpoint folder to write; an unfinished run in it is gone on with")
+    rung: str = Field("demo-4M", description=f"shape of the model: {', '.join(LADDER)}")
+    window: int = Field(2048, ge=2, description="tokens a sequence")
+    documents: Literal["apart", "joined"] = Field(
+        "apart", description="whether attention stays inside each document packed into a window"
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="sequences a step, over all processes; left out, the rung's"
+    )
+    micro_batch: int = Field(16, ge=1, description="sequences computed on at once; more are accumulated")
+    steps: int | None = Field(None, ge=1, description="length of the run")
+    seconds: float | None = Field(None, gt=0, description="train for a time instead, validation not counted")
+    per_parameter: float = Field(
+        20.0,
+        gt=0,
+        description="length of the run without steps or seconds: tokens a parameter (DataDecide: 100)",
+    )
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon: on the blocks' matrices, AdamW elsewhere"
+    )
+    learning_rate: float | None = Field(None, gt=0, description="peak; left out, the rung's")
+    schedule: Literal["cosine", "wsd"] = Field(
+        "cosine", description="wsd: constant, then down over the last fifth"
+    )
+    warmup: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of the run in which the rate rises from 0; left out, N tokens, a tenth at most",
+    )
+    weight_decay: float | None = Field(None, ge=0, description="on every parameter; left out, the rung's")
     clip: float = Field(1.0, gt=0, description="largest norm of a gradient")
+    z_loss: float | None = Field(None, ge=0, description="weight of log(Z) squared; left out, the rung's")
+    spike: float = Field(
+        6.0,
+        ge=0,
+        description="skip a step whose loss or gradient norm lies so many sd above the last 128; 0 never",
+    )
     seed: int = Field(6198, ge=0, description="of the initial weights and of the data order")
-    validation_tokens: int = Field(16_384, ge=2, description="most held-out tokens that are measured")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
+    precision: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto",
+        description="of weights and activations; masters and sums are float32. auto: bfloat16 on a GPU",
+    )
+    backend: Literal["auto", "fused", "plain"] = Field(
+        "auto", description="fused: kernels/ in Triton; plain: PyTorch. auto: fused on a GPU"
+    )
+    compile: bool = Field(False, description="torch.compile the plain backend")
+    attention: Literal["auto", "cudnn", "flash", "flex", "math"] = Field(
+        "auto", description="see models/attention.py"
+    )
+    parallel: Literal["ddp", "fsdp"] = Field(
+        "ddp",
+        description="under torchrun: whole copies, or parameters and optimizer in shards (plain backend)",
+    )
+    deterministic: bool = Field(False, description="the same bits every time, slower on a GPU")
+    checkpoint_every: int = Field(0, ge=0, description="steps between checkpoints; 0 only at the end")
+    keep: int = Field(2, ge=1, description="checkpoints kept beside the final one")
+    evaluate_every: int = Field(
+        0, ge=0, description="steps between validations, each after a checkpoint; 0 only at the end"
+    )
+    validation_tokens: int = Field(
+        16_384, ge=2, description="most held-out tokens of each source that are measured"
+    )
+    accept_changed_data: bool = Field(False, description="go on with other tokens than the run began with")
+    tensorboard: bool = Field(False, description="also write events for TensorBoard into OUTPUT/tensorboard")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> TrainConfig:
+        if (self.tokens is None) == (not self.sources):
+            raise ValueError("give tokens (one folder) or sources (several), and not both")
+        if self.steps and self.seconds:
+            raise ValueError("give steps or seconds, not both")
+        return self
+
+    @property
+    def folders(self) -> list[Path]:
+        """The token folders."""
+        return [source.tokens for source in self.sources] or [self.tokens or Path()]
+
+    @property
+    def weights(self) -> list[float] | None:
+        """The sources' weights; None for one folder."""
+        return [source.weight for source in self.sources] or None
+
+
+#: Keys that may differ between a run and what goes on with it: they change no weight.
+FREE = frozenset(
+    ("tokens", "sources", "output", "micro_batch", "checkpoint_every", "keep", "evaluate_every",
+     "validation_tokens", "device", "accept_changed_data", "tensorboard", "parallel", "attention", "backend",
+     "compile", "deterministic")
+)  # fmt: skip
 
 
 def read_config(arguments: Sequence[str] | None = None) -> TrainConfig:
@@ -44,16 +136,21 @@ def read_config(arguments: Sequence[str] | None = None) -> TrainConfig:
     named), a missing or bad value.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m models.train", description="Train a small decoder on the CPU.", allow_abbrev=False
+        prog="python -m models.train",
+        description="Train a decoder of the ladder; under torchrun on several devices.",
+        allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with any of the keys below")
     for name, field in TrainConfig.model_fields.items():
-        default = "" if field.is_required() or field.default is None else f" (default {field.default})"
+        default = "" if field.is_required() or field.default in (None, ()) else f" (default {field.default})"
         text = f"{field.description}{default}".replace("%", "%%")
         flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, dest=name, default=argparse.SUPPRESS, metavar="VALUE", help=text)
+        switch: dict[str, Any] = {"nargs": "?", "const": True} if field.annotation is bool else {}
+        parser.add_argument(flag, dest=name, default=argparse.SUPPRESS, metavar="VALUE", help=text, **switch)
     flags = vars(parser.parse_args(arguments))
     file = flags.pop("config")
+    if "sources" in flags:
+        flags["sources"] = yaml.safe_load(flags["sources"])
     values = {**(_read_yaml(file) if file else {}), **flags}
     try:
         config = TrainConfig.model_validate(values)
@@ -80,6 +177,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _explain(detail: Any, flags: dict[str, Any], file: Path | None) -> str:
+    if not detail["loc"]:
+        return str(detail["msg"]).removeprefix("Value error, ")
     key = str(detail["loc"][0])
     if detail["type"] == "missing":
         return f"{key}: missing; give --{key} or put it into the --config file"

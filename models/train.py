@@ -1,16 +1,23 @@
-"""Train a small decoder on the CPU, for a given time or number of steps.
+"""Train a decoder of the ladder, on a CPU, a GPU or several.
 
     python -m models.train --config models/configs/demo.yaml --tokens TOKENS --output MODEL
+    python -m models.train --rung 150M --tokens TOKENS --output MODEL --checkpoint-every 500
+    torchrun --nproc-per-node 8 -m models.train --rung 1B --tokens TOKENS --output MODEL
 
-The output folder holds the checkpoint (see `models.checkpoint`), `metrics.jsonl` with one
-row a step, and `loss.png`. With `--steps` a rerun gives the same losses, on one machine
-with one number of threads; with `--seconds` the schedule follows the clock.
+The output folder holds the checkpoint (see `models.checkpoint`), `metrics.jsonl` with one row a step,
+`loss.png`, and under `checkpoints/` those on the way. A run that was killed goes on where its last one was
+when started again with the same words: with `--deterministic` (on a CPU always) to the same bits as if
+nothing had happened.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import math
+import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -20,182 +27,436 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
-from torch.nn import functional
 
-from models.checkpoint import count_parameters, save_checkpoint, write_whole
-from models.config import TrainConfig, read_config
-from models.data import IGNORED, Batch, Tokens, TrainingWindows, held_out_batches, token_bytes
+from models.checkpoint import shape_of, write_checkpoint
+from models.config import FREE, TrainConfig, read_config
+from models.data import DataOrder, Row, Tokens, token_bytes
 from models.decoder import Decoder
+from models.engine import Engine, EngineOptions
 from models.errors import ModelError
-from models.ladder import LADDER, peak_learning_rate
+from models.ladder import LADDER, Plan, Rung, plan
+from models.optimizer import OptimizerOptions, Outcome
+from models.peaks import peak_flops
+from models.plots import plot_losses
+from models.prefetch import Prefetcher, Step
+from models.processes import Processes, processes
 from models.progress import Reporter
+from models.schedule import learning_rate
+from models.state import Checkpointer, checkpoints, read_state
+from models.validation import Validation, validate
 
 VOCABULARY_MULTIPLE = 128  # the embedding is padded to it, as DataDecide pads 50,280 to 50,304
-FINAL_SHARE = 0.01  # of the peak rate, where the cosine ends
 
 
 @dataclass(frozen=True)
-class Validation:
-    """Held-out measures. loss: nats a predicted token, document ends among them.
+class Pending:
+    """A step under way on the device, whose outcome is read while the next one runs."""
 
-    bits_per_byte: over the tokens of text alone. None when no held-out token could be predicted.
-    """
+    step: int
+    rate: float
+    outcome: Outcome
+    rows: list[Row]
+    share: float
 
-    loss: float | None
-    bits_per_byte: float | None
-    tokens: int
+
+class Run:
+    """One training run: its data, its engine, what it has done so far."""
+
+    def __init__(self, config: TrainConfig, group: Processes) -> None:
+        self.config, self.group = config, group
+        self.folders = [Tokens.open(folder) for folder in config.folders]
+        self.tokenizer = self.folders[0].tokenizer_bytes()
+        self.rung = LADDER[config.rung]
+        entries = self.folders[0].metadata["vocabulary"]
+        self.vocabulary = math.ceil(entries / VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
+        self.plan = make_plan(config, self.rung, self.vocabulary)
+        if self.plan.batch % group.world:
+            raise ModelError(f"batch_size: {self.plan.batch} is not a multiple of {group.world} processes")
+        if config.seconds and group.world > 1:
+            raise ModelError("seconds: processes' clocks differ; give --steps with torchrun")
+        self.order = DataOrder(self.folders, config.window, self.plan.batch, config.seed, config.weights)
+        self.steps = None if config.seconds else self.plan.steps
+        self.engine = make_engine(config, self.rung, self.vocabulary, self.plan, group)
+        self.checkpointer = Checkpointer(config.output, config.keep, self.tokenizer)
+        self.lengths = token_bytes(Tokenizer.from_str(self.tokenizer.decode()))
+        self.step, self.seconds_before, self.paused = 0, 0.0, 0.0
+        self.losses: list[tuple[int, float]] = []
+        self.validations: list[tuple[int, Validation]] = []
+        self.skipped = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.group.rank == 0
+
+    def resume(self) -> None:
+        """Take up the last checkpoint of an unfinished run; begin anew where there is none or it was
+        finished.
+        """
+        output = self.config.output
+        found = checkpoints(output / "checkpoints")
+        if (output / "config.json").exists() or not found:
+            if self.leads:
+                shutil.rmtree(output / "checkpoints", ignore_errors=True)
+                (output / "config.json").unlink(missing_ok=True)
+                (output / "metrics.jsonl").unlink(missing_ok=True)
+            self.group.barrier()
+            return
+        facts, state = read_state(found[-1])
+        refuse_changes(facts, self.config, self.order.fingerprint, found[-1])
+        self.engine.load(state)
+        self.step, self.seconds_before = facts["step"], facts["seconds"]
+        self.skipped = facts["skipped"]
+        self.validations = [(step, Validation(**values)) for step, values in facts["validations"]]
+        self.losses = cut_metrics(output / "metrics.jsonl", self.step, write=self.leads)
+        self.group.barrier()
+        if self.leads:
+            print(f"going on after step {self.step} from {found[-1]}", flush=True)
+
+    def train(self) -> dict[str, Any]:
+        """All steps, the validations and checkpoints between them; returns what config.json tells."""
+        config, device = self.config, self.group.device
+        config.output.mkdir(parents=True, exist_ok=True)
+        self.resume()
+        first = self.step
+        micro = min(config.micro_batch, self.plan.batch // self.group.world)
+        prefetcher = Prefetcher(
+            self.order, first, micro, device, config.documents == "apart", self.group.rank, self.group.world
+        )
+        gc.collect()
+        gc.freeze()  # later collections need not walk the imports: tens of milliseconds each
+        self.begin, pending = time.monotonic(), None
+        with contextlib.ExitStack() as stack:
+            stack.callback(prefetcher.close)
+            self.metrics = (
+                stack.enter_context((config.output / "metrics.jsonl").open("a")) if self.leads else None
+            )
+            self.board = (
+                stack.enter_context(tensorboard(config.output)) if config.tensorboard and self.leads else None
+            )
+            self.reporter = stack.enter_context(Reporter(quiet=not self.leads))
+            if (
+                first
+                and self.due(config.evaluate_every)
+                and first not in [step for step, _ in self.validations]
+            ):
+                self.validations.append(
+                    (first, self.evaluate())
+                )  # the kill came between checkpoint and evaluation
+            while not self.finished():
+                launched = self.launch(next(prefetcher))
+                if pending is not None:
+                    self.settle(pending)
+                pending = launched
+                self.step += 1
+                if self.due(config.checkpoint_every) or self.due(config.evaluate_every) or self.finished():
+                    self.settle(pending)
+                    pending = None
+                    self.save_and_evaluate()
+            if pending is not None:
+                self.settle(pending)
+        self.checkpointer.wait()
+        return self.finish(self.step - first)
+
+    def seconds(self) -> float:
+        """Time trained so far, validations and checkpoints not counted."""
+        return self.seconds_before + time.monotonic() - self.begin - self.paused
+
+    def share(self) -> float:
+        """The share of the run that lies behind."""
+        if self.steps is not None:
+            return self.step / self.steps
+        return min(1.0, self.seconds() / (self.config.seconds or 1.0))
+
+    def finished(self) -> bool:
+        """Whether the run is over."""
+        return self.share() >= 1 and self.step > 0
+
+    def due(self, every: int) -> bool:
+        """Whether something done every so many steps is due."""
+        return every > 0 and self.step % every == 0
+
+    def launch(self, data: Step) -> Pending:
+        """Put a step onto the device."""
+        # By the clock the first step has no share behind it; at rate 0 it would be wasted.
+        ahead = max(self.share(), 0.01) if self.steps is None else (self.step + 1) / self.steps
+        rate = learning_rate(ahead, self.plan.learning_rate, self.warmup(), self.config.schedule)
+        targets = torch.tensor(float(data.targets), device=self.group.device)
+        scale = 1 / self.group.sum(targets).clamp(min=1)
+        for batch in data.micro_batches:
+            self.engine.accumulate(batch, scale)
+        return Pending(self.step + 1, rate, self.engine.update(rate), data.rows, ahead)
+
+    def warmup(self) -> float:
+        """Share of the run with a rising rate."""
+        if self.config.warmup is not None:
+            return self.config.warmup
+        return 0.05 if self.steps is None else min(0.1, self.plan.warmup_steps / self.steps)
+
+    def settle(self, done: Pending) -> None:
+        """Read a step's outcome; stop on values that are not finite, naming the batch."""
+        loss, norm, taken = (float(x) for x in (done.outcome.loss, done.outcome.norm, done.outcome.taken))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise ModelError(
+                f"step {done.step}: the loss is {loss}, the gradient's norm {norm}; lower --learning-rate, "
+                f"or look at the batch:\n{self.order.describe(done.rows)}"
+            )
+        self.skipped += not taken
+        self.losses.append((done.step, loss))
+        seconds, tokens = self.seconds(), done.step * self.plan.batch * self.config.window
+        rate = (done.step - self.losses[0][0] + 1) * self.plan.batch * self.config.window / max(seconds, 1e-9)
+        row: dict[str, Any] = {
+            "step": done.step,
+            "loss": loss,
+            "learning_rate": done.rate,
+            "gradient_norm": norm,
+        }
+        row |= {"tokens": tokens, "seconds": round(seconds, 3), "skipped": not taken}
+        if len(self.folders) > 1:
+            windows = zip(self.config.folders, self.order.consumed(done.step), strict=True)
+            row["sources"] = {str(folder): n * self.config.window for folder, n in windows}
+        if self.metrics is not None:
+            self.metrics.write(json.dumps(row) + "\n")
+            self.metrics.flush()
+        if self.board is not None:
+            for key in ("loss", "learning_rate", "gradient_norm"):
+                self.board.add_scalar(key, row[key], done.step)
+        self.reporter.step(done.step, min(1.0, done.share), loss, tokens, seconds, self.utilization(rate))
+
+    def utilization(self, tokens_per_second: float) -> float | None:
+        """Model FLOPs utilization; None on a device whose peak is not known."""
+        peak = peak_flops(self.group.device)
+        if peak is None:
+            return None
+        flops = self.rung.flops_per_token(self.config.window, self.vocabulary)
+        return tokens_per_second * flops / (peak * self.group.world)
+
+    def save_and_evaluate(self) -> None:
+        """The checkpoint first: an evaluation that fails costs no training."""
+        pause = time.monotonic()
+        if self.due(self.config.checkpoint_every) and not self.finished():
+            self.save()
+        if self.due(self.config.evaluate_every) or self.finished():
+            if self.finished():
+                self.save()
+                self.checkpointer.wait()
+            self.validations.append((self.step, self.evaluate()))
+            if self.board is not None and self.validations[-1][1].loss is not None:
+                self.board.add_scalar("held_out_loss", self.validations[-1][1].loss, self.step)
+        self.paused += time.monotonic() - pause
+
+    def save(self) -> None:
+        """Write the checkpoint of this step."""
+        facts = {
+            "step": self.step, "seconds": self.seconds(), "skipped": self.skipped, "world": 1,
+            "fingerprint": self.order.fingerprint, "train": self.config.model_dump(mode="json"),
+            "validations": [(step, asdict(value)) for step, value in self.validations],
+        }  # fmt: skip
+        config = {**shape_of(self.rung, self.vocabulary), **self.about()}
+        if self.config.parallel == "fsdp" and self.group.world > 1:
+            self.save_shards(facts | {"world": self.group.world}, config)
+        elif self.leads:
+            self.checkpointer.save(self.step, self.engine.weights(), self.engine.state(), config, facts)
+
+    def save_shards(self, facts: dict[str, Any], config: dict[str, Any]) -> None:
+        """Every process writes its rows; the first gives the folder its name when all have."""
+        partial = self.checkpointer.partial(self.step)
+        weights = self.engine.weights()
+        if self.leads:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        self.group.barrier()
+        self.checkpointer.write_state(partial, self.engine.state(), self.group.rank, self.group.world)
+        self.group.barrier()
+        if self.leads:
+            self.checkpointer.finish(self.step, weights, config, facts)
+        self.group.barrier()
+
+    def evaluate(self) -> Validation:
+        """Held-out measures; every process computes all of them."""
+        return validate(
+            self.engine.losses, self.folders, self.config.window, self.config.validation_tokens, self.lengths,
+            self.group.device, self.config.documents == "apart", rows=min(8, self.config.micro_batch),
+        )  # fmt: skip
+
+    def about(self) -> dict[str, Any]:
+        """What config.json says of the run beside the shape."""
+        rung, vocabulary = self.rung, self.vocabulary
+        return {
+            "parameters": {
+                "counted": rung.counted(vocabulary), "total": rung.total(vocabulary), "blocks": rung.blocks
+            },
+            "train": {
+                **self.config.model_dump(mode="json", exclude={"tokens", "output", "sources"}),
+                "batch_size": self.plan.batch, "learning_rate": self.plan.learning_rate,
+                "weight_decay": self.plan.weight_decay, "z_loss": self.plan.z_loss,
+                "backend": self.engine.backend,
+                "attention": self.engine.attention(self.config.documents == "apart"),
+                "processes": self.group.world,
+                "device": device_name(self.group.device), "torch": torch.__version__,
+            },
+            "tokens": self.folders[0].metadata,
+            "sources": [{"share": q / sum(self.order.quotas), **f.metadata}
+                        for q, f in zip(self.order.quotas, self.folders, strict=True)],
+        }  # fmt: skip
+
+    def finish(self, steps_now: int) -> dict[str, Any]:
+        """The final checkpoint and the picture."""
+        validation = self.validations[-1][1]
+        seconds, tokens = self.seconds(), self.plan.batch * self.config.window
+        last = [loss for _, loss in self.losses[-10:]]
+        about = self.about() | {
+            "result": {
+                "steps": self.step, "seconds": round(seconds, 3), "tokens": self.step * tokens,
+                "tokens_per_second": round(self.step * tokens / seconds, 1),
+                "mfu": self.utilization(self.step * tokens / seconds),
+                "steps_after_resume": steps_now, "skipped_steps": self.skipped,
+                "epochs": round(max(self.order.epochs(self.step)), 4),
+                "windows_by_source": self.order.consumed(self.step),
+                "tokens_in_no_window": sum(source.uncovered for source in self.order.sources),
+                "first_loss": self.losses[0][1], "last_loss": sum(last) / len(last),
+                "validation": asdict(validation),
+                "validations": [{"step": step, **asdict(value)} for step, value in self.validations],
+            }
+        }  # fmt: skip
+        weights = self.engine.weights()
+        if self.leads:
+            points = [(step, value.loss) for step, value in self.validations if value.loss is not None]
+            plot_losses(self.losses, points, self.config.output / "loss.png", self.rung.name)
+            config = {**shape_of(self.rung, self.vocabulary), **about}
+            write_checkpoint(self.config.output, weights, self.tokenizer, config)
+        self.group.barrier()
+        return about
+
+
+def make_plan(config: TrainConfig, rung: Rung, vocabulary: int) -> Plan:
+    """The ladder's plan with what the configuration says instead."""
+    base = plan(rung, config.per_parameter, vocabulary)
+    batch = config.batch_size or base.batch
+    tokens = batch * config.window
+    default = math.ceil(base.tokens / tokens)
+    return Plan(
+        batch=batch,
+        window=config.window,
+        steps=config.steps or default,
+        warmup_steps=math.ceil(base.warmup_steps * base.batch * base.window / tokens),
+        learning_rate=config.learning_rate or base.learning_rate,
+        weight_decay=base.weight_decay if config.weight_decay is None else config.weight_decay,
+        z_loss=base.z_loss if config.z_loss is None else config.z_loss,
+    )
+
+
+def make_engine(config: TrainConfig, rung: Rung, vocabulary: int, run: Plan, group: Processes) -> Any:
+    """The model with its initial weights, which are drawn on the CPU and so the same for every device."""
+    torch.manual_seed(config.seed)
+    model = Decoder(rung, vocabulary).to(group.device)
+    on_gpu = group.device.type == "cuda"
+    wide = config.precision == "float32" or (config.precision == "auto" and not on_gpu)
+    options = EngineOptions(config.backend, config.attention, not wide, config.compile, run.z_loss)
+    optimizer = OptimizerOptions(
+        name=config.optimizer, weight_decay=run.weight_decay, clip=config.clip, spike=config.spike
+    )
+    if config.parallel == "fsdp" and group.world > 1:
+        from models.sharded import ShardedEngine  # noqa: PLC0415
+
+        return ShardedEngine(model, options, optimizer)
+    return Engine(model, options, optimizer)
+
+
+def refuse_changes(facts: dict[str, Any], config: TrainConfig, fingerprint: str, folder: Path) -> None:
+    """ModelError when a run would go on as another: with other settings, or with other tokens unless told."""
+    now = config.model_dump(mode="json")
+    for key, value in facts["train"].items():
+        if key not in FREE and now.get(key) != value:
+            raise ModelError(
+                f"{folder}: the unfinished run had {key} {value!r}, now it is {now.get(key)!r}; give the old "
+                "value, another --output, or remove the checkpoints folder to begin anew"
+            )
+    if facts["fingerprint"] != fingerprint and not config.accept_changed_data:
+        raise ModelError(
+            f"{folder}: the run began with other tokens, weights or window (fingerprint "
+            f"{facts['fingerprint'][:12]}, now {fingerprint[:12]}); give the old ones, "
+            "or --accept-changed-data"
+        )
+
+
+def cut_metrics(path: Path, step: int, write: bool) -> list[tuple[int, float]]:
+    """Drop the rows after a checkpoint's step, a half-written last one too; the losses of those kept."""
+    kept, losses = [], []
+    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError, KeyError):
+            row = json.loads(line)
+            if row["step"] <= step:
+                kept.append(line)
+                losses.append((row["step"], row["loss"]))
+    if write:
+        path.write_text("".join(line + "\n" for line in kept), "utf-8")
+    return losses
+
+
+def tensorboard(output: Path) -> Any:
+    """A writer of TensorBoard events."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+    except ImportError as error:
+        raise ModelError(
+            "tensorboard: the package tensorboard is missing; pip install tensorboard"
+        ) from error
+    return SummaryWriter(str(output / "tensorboard"))
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's name, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def set_determinism() -> None:
+    """The same bits every time: deterministic kernels, no choice by timing."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def announce(run: Run) -> None:
+    """What will be done, in a few lines."""
+    rung, order, vocabulary = run.rung, run.order, run.vocabulary
+    millions = [n / 1e6 for n in (rung.counted(vocabulary), rung.total(vocabulary), rung.blocks)]
+    peak = peak_flops(run.group.device)
+    print(
+        f"{rung.name}: {millions[0]:.2f} M parameters as DataDecide counts them (head in, embedding out), "
+        f"{millions[1]:.2f} M in all, {millions[2]:.2f} M without both"
+    )
+    for folder, source, quota in zip(run.config.folders, order.sources, order.quotas, strict=True):
+        print(
+            f"{folder}: {source.total:,} training tokens in {source.count:,} windows of {run.config.window}, "
+            f"{len(source.tokens.tokens) - source.total:,} held out, share {quota / sum(order.quotas):.1%}"
+        )
+    length = f"{run.steps:,} steps" if run.steps else f"{run.config.seconds:g} s"
+    print(
+        f"{length} of {run.plan.batch} sequences, peak rate {run.plan.learning_rate:.2e}; "
+        f"{device_name(run.group.device)} x {run.group.world}, {run.engine.backend} backend"
+    )
+    if peak:
+        print(
+            f"MFU = (6 N + 6 L T d = {rung.flops_per_token(run.config.window, vocabulary) / 1e9:.3f} GFLOP) "
+            f"x tokens/s / {peak / 1e12:.0f} TFLOP/s"
+        )
+    sys.stdout.flush()
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
     """Train, validate, write the checkpoint; returns what its config.json tells about the run.
 
-    Raises ModelError for unusable tokens and when a loss is not finite (nothing is saved then,
-    the metrics stay).
+    Raises ModelError for unusable tokens, settings that can't be met, and when a loss is not finite (no final
+    checkpoint is written then; the metrics and the checkpoints before it stay).
     """
-    tokens = Tokens.open(config.tokens)
-    windows = TrainingWindows(tokens, config.window, config.batch_size, config.seed)
-    tokenizer = _tokenizer_bytes(tokens)
-    rung = LADDER[config.rung]
-    vocabulary = math.ceil(tokens.metadata["vocabulary"] / VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
-    torch.manual_seed(config.seed)
-    model = Decoder(rung, vocabulary)
-    millions = [n / 1e6 for n in (rung.counted(vocabulary), count_parameters(model), rung.blocks)]
-    print(
-        f"{rung.name}: {millions[0]:.2f} M parameters as DataDecide counts them (head in, embedding out), "
-        f"{millions[1]:.2f} M in all, {millions[2]:.2f} M without both\n"
-        f"{config.tokens}: {windows.total:,} training tokens in {windows.count:,} windows of "
-        f"{config.window}, {len(tokens.tokens) - windows.total:,} held out",
-        flush=True,
-    )
-    config.output.mkdir(parents=True, exist_ok=True)
-    (config.output / "config.json").unlink(missing_ok=True)
-    steps, seconds, losses = _run(config, model, windows)
-    validation = validate(model, tokens, config, token_bytes(Tokenizer.from_str(tokenizer.decode())))
-    about = {
-        "parameters": {
-            "counted": rung.counted(vocabulary),
-            "total": count_parameters(model),
-            "blocks": rung.blocks,
-        },
-        "train": config.model_dump(mode="json", exclude={"tokens", "output"}),
-        "tokens": tokens.metadata,
-        "result": {
-            "steps": steps,
-            "seconds": round(seconds, 3),
-            "tokens": steps * config.batch_size * config.window,
-            "epochs": round(windows.epochs(steps), 4),
-            "tokens_in_no_window": windows.uncovered,
-            "first_loss": losses[0],
-            "last_loss": sum(losses[-10:]) / len(losses[-10:]),
-            "validation": asdict(validation),
-        },
-    }
-    plot_losses(losses, validation.loss, config.output / "loss.png")
-    save_checkpoint(config.output, model, tokenizer, about)
-    return about
-
-
-def _tokenizer_bytes(tokens: Tokens) -> bytes:
-    try:
-        return (tokens.folder / "tokenizer.json").read_bytes()
-    except OSError as error:
-        raise ModelError(f"{tokens.folder}/tokenizer.json: {error.strerror}; tokenize again") from error
-
-
-def _run(config: TrainConfig, model: Decoder, windows: TrainingWindows) -> tuple[int, float, list[float]]:
-    """The training loop: steps done, seconds taken, the loss of each step."""
-    peak = config.learning_rate or peak_learning_rate(model.rung.counted(model.vocabulary))
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=peak, betas=(0.9, 0.95), eps=1e-8, weight_decay=config.weight_decay
-    )
-    losses: list[float] = []
-    begin, step, share = time.monotonic(), 0, 0.0
-    with Reporter() as reporter, (config.output / "metrics.jsonl").open("w") as metrics:
-        while share < 1:
-            # By the clock the first step has no share behind it; at rate 0 it would be wasted.
-            ahead = max(share, 0.01) if config.steps is None else (step + 1) / config.steps
-            rate = learning_rate(ahead, peak, config.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss = token_loss(model, windows.batch(step))
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            losses.append(loss.item())
-            if not math.isfinite(losses[-1]):
-                raise ModelError(f"step {step + 1}: the loss is {losses[-1]}; lower --learning-rate")
-            optimizer.step()
-            optimizer.zero_grad()
-            step += 1
-            seconds = time.monotonic() - begin
-            share = min(1.0, seconds / config.seconds) if config.steps is None else step / config.steps
-            done = step * config.batch_size * config.window
-            row = {"step": step, "loss": losses[-1], "learning_rate": rate, "gradient_norm": norm.item()}
-            metrics.write(json.dumps({**row, "tokens": done, "seconds": round(seconds, 3)}) + "\n")
-            reporter.step(step, share, losses[-1], done, seconds)
-    return step, seconds, losses
-
-
-def learning_rate(share: float, peak: float, warmup: float) -> float:
-    """Linear from 0 to `peak` over the first `warmup` of the run, then a cosine to 1 % of it."""
-    if share < warmup:
-        return peak * share / warmup
-    cosine = (1 + math.cos(math.pi * (share - warmup) / (1 - warmup))) / 2
-    return peak * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine)
-
-
-def token_loss(model: Decoder, batch: Batch) -> Tensor:
-    """Mean nats over the positions that have a target; 0 when none has."""
-    logits_BTV = model(batch.tokens, batch.documents)
-    total = functional.cross_entropy(
-        logits_BTV.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
-    return total / (batch.targets != IGNORED).sum().clamp(min=1)
-
-
-@torch.inference_mode()
-def validate(model: Decoder, tokens: Tokens, config: TrainConfig, lengths: Any) -> Validation:
-    """Loss and bits per byte on the held-out documents.
-
-    The first token of a document or window is given, not predicted, and counts in neither.
-    `lengths`: bytes of each token id, see `token_bytes`.
-    """
-    model.eval()
-    bytes_of = torch.from_numpy(lengths)
-    nats = text_nats = 0.0
-    count = text_bytes = 0
-    for batch in held_out_batches(tokens, config.window, config.validation_tokens):
-        targets = batch.targets.flatten()
-        logits = model(batch.tokens, batch.documents).flatten(0, 1)
-        losses = functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none").double()
-        sizes = bytes_of[targets.clamp(min=0)] * (targets != IGNORED)
-        nats, text_nats = nats + losses.sum().item(), text_nats + losses[sizes > 0].sum().item()
-        count, text_bytes = count + int((targets != IGNORED).sum()), text_bytes + int(sizes.sum())
-    return Validation(
-        loss=nats / count if count else None,
-        bits_per_byte=text_nats / math.log(2) / text_bytes if text_bytes else None,
-        tokens=count,
-    )
-
-
-def plot_losses(losses: list[float], validation: float | None, path: Path) -> None:
-    """The loss of every step, and the validation loss as a line, as a PNG."""
-    import io  # noqa: PLC0415 - matplotlib takes half a second to import and only the end needs it
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.plot(range(1, len(losses) + 1), losses, linewidth=1, label="training")
-    if validation is not None:
-        axes.axhline(validation, color="C1", linestyle="--", label=f"held out, at the end: {validation:.3f}")
-    axes.set(xlabel="step", ylabel="loss (nats a token)")
-    axes.legend()
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120)
-    write_whole(path, image.getvalue())
+    if config.deterministic:
+        set_determinism()
+    with processes(config.device) as group:
+        run = Run(config, group)
+        if run.leads:
+            announce(run)
+        return run.train()
 
 
 def summary(about: dict[str, Any]) -> str:
@@ -206,9 +467,10 @@ def summary(about: dict[str, Any]) -> str:
         held_out = f"held-out loss {validation['loss']:.3f}"
     if validation["bits_per_byte"] is not None:
         held_out += f", {validation['bits_per_byte']:.3f} bits per byte"
+    mfu = f", MFU {result['mfu']:.1%}" if result["mfu"] else ""
     return (
         f"{result['steps']} steps, {result['tokens']:,} tokens ({result['epochs']:.2f} epochs) "
-        f"in {result['seconds']:.1f} s, {result['tokens'] / result['seconds']:,.0f} tokens/s\n"
+        f"in {result['seconds']:.1f} s, {result['tokens_per_second']:,.0f} tokens/s{mfu}\n"
         f"loss {result['first_loss']:.3f} at first, {result['last_loss']:.3f} over the last ten steps, "
         f"{held_out}"
     )
@@ -218,9 +480,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a ModelError ends it with its text alone."""
     try:
         config = read_config(arguments)
-        print(summary(train(config)), f"checkpoint: {config.output}", sep="\n")
+        about = train(config)
     except ModelError as error:
         sys.exit(f"error: {error}")
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(summary(about), f"checkpoint: {config.output}", sep="\n")
 
 
 if __name__ == "__main__":

@@ -84,3 +84,21 @@ def test_a_list_naming_a_missing_file_says_the_line(crawl: Path) -> None:
 def test_a_folder_without_archives_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WerpError, match="holds no file"):
         list_inputs([str(tmp_path)])
+
+
+def test_rows_are_read_where_a_folder_holds_no_archive(crawl: Path, tmp_path: Path) -> None:
+    (crawl / "b" / "index.jsonl.gz").write_bytes(b"of the archives")
+    assert "b/index.jsonl.gz" not in names(crawl)
+    data = tmp_path / "set"
+    for name in (
+        "data/train-0.parquet",
+        "data/x.jsonl.zst",
+        ".cache/y.parquet",
+        "dataset_info.json",
+        "README.md",
+    ):
+        path = data / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"rows")
+    assert names(data) == ["data/train-0.parquet", "data/x.jsonl.zst"]
+    assert names(data / "dataset_info.json") == ["dataset_info.json"]

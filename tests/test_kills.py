@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from werp.sample import write_sample
 
 from tests.job import command, environment, manifest, run, table
+from werp.sample import write_sample
 
 SEED = 20260
 

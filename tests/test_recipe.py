@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from werp.decide import decide
 from werp.errors import WerpError
 from werp.recipe import Recipe, load_recipe, recipe_names
+from werp.signals.batch import TextBatch
+from werp.signals.chain import measure, signals_schema
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -15,6 +19,21 @@ def test_every_recipe_of_the_package_loads_and_round_trips(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_the_package_measures_and_decides(name: str, werp_data: Path) -> None:
+    recipe = load_recipe(name)
+    text = "The ferry leaves the harbour at noon, and it comes back with the tide. " * 3
+    texts = ["\n".join(f"{text}Day {i} of them." for i in range(9)), "", "menu\nlogin"]
+    batch = TextBatch(["a", "b", "c"], ["http://a.org/x", "", "http://b.org"], texts, recipe.segmenter)
+    signals = pa.table(measure(recipe.measured(), batch))
+    assert signals.schema.remove_metadata() == pa.schema(
+        [field.remove_metadata() for field in signals_schema(recipe.measured())][1:]
+    )
+    stages = decide(signals, recipe.rules).column("stage").to_pylist()
+    assert stages[1] is not None
+    assert stages[2] is not None
 
 
 def test_an_override_changes_one_key() -> None:
@@ -31,7 +50,7 @@ def test_an_override_changes_one_key() -> None:
         ("gopher_quality.min_word=30", "did you mean min_words"),
         ("gopher_qualty.min_words=30", "did you mean gopher_quality"),
         ("shards.target=1", "did you mean target_mb"),
-        ("dedup.survivor=newest", "'first', 'longest' or 'best'"),
+        ("exact.survivor=oldest", "'first', 'newest', 'longest' or 'best'"),
         ("gopher_quality.min_words=many", "valid"),
         ("min_words", "KEY=VALUE"),
     ],
@@ -49,6 +68,9 @@ def test_wrong_overrides_name_the_right_key(override: str, words: str) -> None:
         ("name: x\nrules: [{rule: gopher_quality.v2}]", r"did you mean gopher_quality\.v1"),
         ("name: x\nextract: {extractors: [trafilatur]}", "did you mean trafilatura"),
         ("name: x\nrules: [{rule: length.v1}, {rule: length.v1}]", "listed twice"),
+        ("name: x\ndedup: [{rule: exact.v1}, {rule: exact.v1}]", "listed twice"),
+        ("name: x\ndedup: [{rule: exact.v1, survivr: first}]", "did you mean survivor"),
+        ("name: x\ndedup: [{rule: minhash.v2}]", r"did you mean minhash\.v1"),
         ("name: [", "not valid YAML"),
         ("- a", "mapping"),
     ],

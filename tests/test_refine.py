@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from werp.sample import write_sample
 
 from tests.job import manifest, run, table
+from werp.sample import write_sample
 
 
 @pytest.fixture(scope="module")

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import lzma
+import struct
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from werp.errors import WerpError
-from werp.tokens import BATCH, END, tokenize
+from werp.tokens import END, tokenize
+from werp.tokens.export import export_megatron, export_olmo
+from werp.tokens.sources import BATCH, input_files, texts
 
 TEXTS = [
     f"Document {i} says: rain fell on the {i % 7}th hill, naïve 你好\n\n" * (1 + i % 3) for i in range(150)
@@ -32,7 +39,8 @@ def write_run(folder: Path, texts: Sequence[str | None], files: int = 2) -> Path
         part = texts[number * step : (number + 1) * step]
         table = pa.table({"id": [str(i) for i in range(len(part))], "text": pa.array(part, pa.string())})
         pq.write_table(table, folder / "shards" / f"part-{number}.parquet")
-    (folder / "run.json").write_text(json.dumps({"content_hash": "abc123"}))
+    manifest = {"content_hash": "abc123", "recipe": {"name": "gopher_only"}, "run_key": "k9"}
+    (folder / "run.json").write_text(json.dumps(manifest))
     return folder
 
 
@@ -64,7 +72,7 @@ def test_the_metadata_names_tokenizer_source_and_content(tmp_path: Path) -> None
     assert json.loads(schema.metadata[b"werp.tokens"]) == metadata.model_dump()
     file = (tmp_path / "out/tokenizer.json").read_bytes()
     assert metadata.tokenizer_sha256 == hashlib.sha256(file).hexdigest()
-    assert metadata.run_content_hash == "abc123"
+    assert (metadata.run_content_hash, metadata.recipe, metadata.run_key) == ("abc123", "gopher_only", "k9")
     buffer = column(tmp_path / "out/tokens.arrow").astype("<u2").tobytes()
     assert metadata.tokens_sha256 == hashlib.sha256(buffer).hexdigest()
     assert "trained on this text" in metadata.tokenizer
@@ -148,8 +156,9 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
 
 def test_the_command_line_works_without_spark(tmp_path: Path) -> None:
     write_run(tmp_path / "run", TEXTS)
-    code = "import sys; sys.modules['pyspark'] = None; import werp.tokens; werp.tokens.main()"
+    code = "import sys; sys.modules['pyspark'] = None; from werp.tokens.command import main; main()"
     arguments = ["--run", str(tmp_path / "run"), "--output", str(tmp_path / "out"), "--vocab-size", "300"]
+    arguments.append("--no-spark")
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
@@ -163,3 +172,94 @@ def test_the_command_line_works_without_spark(tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: ")
     assert "Traceback" not in failed.stderr
+
+
+def test_spark_writes_what_one_process_writes(tmp_path: Path) -> None:
+    """Any number of workers, the library's own encoding, one document at a time: the same bytes."""
+    run = write_run(tmp_path / "run", TEXTS, files=3)
+    metadata = tokenize(run, tmp_path / "here", vocab_size=300)
+    command = [
+        sys.executable, "-m", "werp.tokens", "--run", str(run), "--output", str(tmp_path / "there"),
+        "--tokenizer", str(tmp_path / "here/tokenizer.json"), "--workers", "2",
+    ]  # fmt: skip
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    for name in ("tokens.arrow", "offsets.arrow"):
+        assert column(tmp_path / "there" / name).tobytes() == column(tmp_path / "here" / name).tobytes()
+    tokenizer = Tokenizer.from_file(str(tmp_path / "here/tokenizer.json"))
+    alone = [i for text in TEXTS for i in [*tokenizer.encode(text).ids, metadata.end_token]]
+    assert column(tmp_path / "there/tokens.arrow").tolist() == alone
+    assert {p.name for p in (tmp_path / "there").iterdir()} == {
+        "tokens.arrow",
+        "offsets.arrow",
+        "tokenizer.json",
+    }
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.xz", "a.jsonl.zst"])
+def test_text_files_are_read_whole(tmp_path: Path, name: str) -> None:
+    rows = "".join(json.dumps({"n": i, "body": text}) + "\n" for i, text in enumerate(TEXTS)).encode()
+    pack = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstandard.ZstdCompressor().compress}
+    file = tmp_path / name
+    file.write_bytes(pack.get(file.suffix, bytes)(rows + b"\n" + json.dumps({"body": None}).encode() + b"\n"))
+    assert [text for batch in texts(file, "body") for text in batch] == TEXTS
+
+
+def test_a_text_file_is_one_document_and_folders_and_globs_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/b.txt").write_text("two\nlines")
+    (tmp_path / "in/a.jsonl").write_text('{"text": "one"}\n')
+    (tmp_path / "in/notes.md").write_text("not read")
+    assert [p.name for p in input_files([str(tmp_path / "in")])] == ["a.jsonl", "b.txt"]
+    assert [p.name for p in input_files([str(tmp_path / "in/*.txt")])] == ["b.txt"]
+    metadata = tokenize(None, tmp_path / "out", vocab_size=257, files=input_files([str(tmp_path / "in")]))
+    assert (metadata.documents, metadata.tokens) == (2, len("one") + len("two\nlines") + 2)
+    with pytest.raises(WerpError, match=r"notes\.md: not a kind"):
+        input_files([str(tmp_path / "in/*")])
+    with pytest.raises(WerpError, match="no file"):
+        input_files([str(tmp_path / "nothing*")])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{oops", r"line 2: not JSON"),
+        ('{"body": "x"}', r"line 2: no key 'text' \(it has body\)"),
+        ('{"text": 3}', r"line 2: 'text' is int"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + line + "\n")
+    with pytest.raises(WerpError, match=message):
+        list(texts(tmp_path / "a.jsonl"))
+
+
+def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
+    packed = gzip.compress(b'{"text": "fine"}\n' * 999)
+    (tmp_path / "a.jsonl.gz").write_bytes(packed[:-12])
+    with pytest.raises(WerpError, match=r"a\.jsonl\.gz: can't be read"):
+        list(texts(tmp_path / "a.jsonl.gz"))
+
+
+def test_the_exports_hold_the_same_tokens(tmp_path: Path) -> None:
+    """Read back by the published layouts: Megatron-LM's index header, OLMo-core's raw array."""
+    metadata = tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300)
+    tokens, offsets = column(tmp_path / "out/tokens.arrow"), column(tmp_path / "out/offsets.arrow")
+    export_megatron(tmp_path / "out", tmp_path / "m/text")
+    index = (tmp_path / "m/text.idx").read_bytes()
+    assert index[:9] == b"MMIDIDX\0\0"
+    version, code, sequences, documents = struct.unpack_from("<QBQQ", index, 9)
+    assert (version, code, sequences, documents) == (1, 8, metadata.documents, metadata.documents + 1)
+    at = 9 + struct.calcsize("<QBQQ")
+    lengths = np.frombuffer(index, "<i4", sequences, at)
+    pointers = np.frombuffer(index, "<i8", sequences, at + 4 * sequences)
+    ends = np.frombuffer(index, "<i8", documents, at + 12 * sequences)
+    assert len(index) == at + 12 * sequences + 8 * documents
+    assert ends.tolist() == list(range(documents))
+    data = (tmp_path / "m/text.bin").read_bytes()
+    for i in range(sequences):
+        ids = np.frombuffer(data, "<u2", lengths[i], pointers[i])
+        assert ids.tolist() == tokens[offsets[i] : offsets[i + 1]].tolist()
+    export_olmo(tmp_path / "out", tmp_path / "o/text.npy")
+    assert np.memmap(tmp_path / "o/text.npy", dtype=np.uint16, mode="r").tolist() == tokens.tolist()
+    with pytest.raises(WerpError, match=r"tokens\.arrow: not a token table"):
+        export_olmo(tmp_path / "run", tmp_path / "x.npy")

@@ -5,7 +5,7 @@ Nothing here looks at text, so a changed threshold is answered in milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,18 +30,36 @@ def decide(signals: pa.Table, rules: Sequence[Rule]) -> pa.Table:
     }
     undecided = np.ones(rows, dtype=bool)
     for rule in rules:
-        for check in rule.checks():
-            column = signals.column(check.signal)
-            hit = undecided & _holds(column, check)
-            if not hit.any():
-                continue
-            at = np.flatnonzero(hit)
-            columns["stage"][at] = rule.stage
-            columns["rule"][at] = f"{rule.rule}.{check.key}"
-            columns["value"][at] = [_text(value) for value in column.take(pa.array(at)).to_pylist()]
-            columns["threshold"][at] = _text(check.threshold)
-            undecided[at] = False
+        for own, among in _by_language(rule, signals):
+            for check in own.checks():
+                column = signals.column(check.signal)
+                hit = undecided & _holds(column, check)
+                if among is not None:
+                    hit &= among
+                if not hit.any():
+                    continue
+                at = np.flatnonzero(hit)
+                columns["stage"][at] = rule.stage
+                columns["rule"][at] = f"{rule.name}.{check.key}"
+                columns["value"][at] = [text_of(value) for value in column.take(pa.array(at)).to_pylist()]
+                columns["threshold"][at] = text_of(check.threshold)
+                undecided[at] = False
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+
+def _by_language(rule: Rule, signals: pa.Table) -> Iterator[tuple[Rule, npt.NDArray[np.bool_] | None]]:
+    """The rule as it is for each group of documents, and which they are (None: all)."""
+    if not rule.languages_tuned:
+        yield rule, None
+        return
+    labels = signals.column("language.label")
+    rest = np.ones(signals.num_rows, dtype=bool)
+    for label in rule.languages_tuned:
+        among = np.asarray(pc.fill_null(pc.equal(labels, label), False), dtype=bool)
+        rest &= ~among
+        if among.any():
+            yield rule.for_language(label), among
+    yield rule, rest
 
 
 def _holds(column: pa.ChunkedArray, check: Check) -> npt.NDArray[np.bool_]:
@@ -54,8 +72,8 @@ def _holds(column: pa.ChunkedArray, check: Check) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.fill_null(holds, False), dtype=bool)
 
 
-def _text(value: Any) -> str | None:
-    """Numbers in their shortest exact form, lists joined by commas."""
+def text_of(value: Any) -> str | None:
+    """A value as the ledger writes it: numbers in their shortest exact form, lists joined by commas."""
     if value is None:
         return None
     if isinstance(value, tuple):

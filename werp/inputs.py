@@ -4,6 +4,9 @@ A name is the path relative to the listed root, with `/` between parts, so that 
 the folder changes nothing, and base names may repeat. The root of a directory is the
 directory, of a glob its part before the first wildcard, of a list file the folder it
 lies in (for relative entries), of single files their deepest common folder.
+
+A folder that holds archives is read as archives; one that holds none, as rows of text (JSON lines,
+Parquet, Arrow: a data set of Hugging Face's, cloned or saved).
 """
 
 from __future__ import annotations
@@ -21,7 +24,12 @@ from werp.progress import say
 
 #: What a directory is searched for (x.warc.gz, x.arc, x.warc.gz.open, x.wat ...); a file named
 #: outright or by a glob may have any name.
-ARCHIVE_NAME = re.compile(r"\.(warc|arc|wat|wet)(\.|$)", re.IGNORECASE)
+_ARCHIVE_NAME = re.compile(r"\.(warc|arc|wat|wet)(\.|$)", re.IGNORECASE)
+#: What a directory without archives is searched for. A plain x.json in a folder of data is its
+#: description more often than its rows, so it must be named.
+_ROWS_NAME = re.compile(
+    r"\.(jsonl|ndjson)(\.gz|\.gzip|\.zst|\.zstd)?$|\.json\.(gz|zst)$|\.(parquet|parq|arrow)$", re.IGNORECASE
+)
 _EDGE = 1 << 20
 
 
@@ -73,15 +81,16 @@ def _expand(pattern: str) -> Iterable[tuple[Path, Path | None]]:
         return
     path = Path(pattern)
     if path.is_dir():
-        every = sorted(p for p in path.rglob("*") if p.is_file())
-        found = [p for p in every if ARCHIVE_NAME.search(p.name)]
+        every = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path)))
+        found = [p for p in every if _ARCHIVE_NAME.search(p.name)]
+        found = found or [p for p in every if _ROWS_NAME.search(p.name)]
         if not found:
             raise WerpError(
-                f"--input {pattern}: the folder holds no file with .warc, .arc, .wat or .wet in its name;"
-                " name files outright or pass a glob to read others"
+                f"--input {pattern}: the folder holds no file with .warc, .arc, .wat, .wet, .jsonl, .parquet"
+                " or .arrow in its name; name files outright or pass a glob to read others"
             )
         if len(found) < len(every):
-            say(f"{pattern}: {len(every) - len(found)} files are no archives by their names and are left out")
+            say(f"{pattern}: {len(every) - len(found)} files are no inputs by their names and are left out")
         yield from ((p.absolute(), path.absolute()) for p in found)
     elif glob.has_magic(pattern) and not path.exists():
         root = _glob_root(pattern)
@@ -93,6 +102,11 @@ def _expand(pattern: str) -> Iterable[tuple[Path, Path | None]]:
         yield path.absolute(), None
     else:
         raise WerpError(f"--input {pattern}: no such file or folder")
+
+
+def _hidden(path: Path) -> bool:
+    """In `.git`, `.cache` and the like: no data of the folder's."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _expand_list(listing: Path) -> Iterable[tuple[Path, Path | None]]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,22 @@ def _load(path: str) -> Any:
     return handle
 
 
+def _line(text: str) -> str:
+    """The whole text as the one line fastText reads: it stops at a newline, a NUL or a lone surrogate."""
+    line = text.replace("\n", " ").replace("\r", " ").strip()
+    return line.replace("\0", " ").encode("utf-8", "ignore").decode("utf-8")
+
+
+def scores(text: str, labels: Sequence[str], model: str | None = None) -> list[float]:
+    """The probability (0-1) of each label for a text; 0 for blank text and for labels the model lacks."""
+    handle = _load(model or str(find_model()))
+    line = _line(text)
+    if not line:
+        return [0.0] * len(labels)
+    found = {label: score for score, label in handle.predict(line + "\n", -1, 0.0, "strict")}
+    return [min(float(found.get(f"__label__{label}", 0.0)), 1.0) for label in labels]
+
+
 def identify(text: str, model: str | None = None) -> tuple[str | None, float | None]:
     """The most likely language of a text and its probability in 0-1; (None, None) for blank text.
 
@@ -99,11 +116,9 @@ def identify(text: str, model: str | None = None) -> tuple[str | None, float | N
     under `model.predict` is called, since the wrapper raises with NumPy 2.
     """
     handle = _load(model or str(find_model()))
-    line = text.replace("\n", " ").replace("\r", " ").strip()
+    line = _line(text)
     if not line:
         return None, None
-    # fastText stops at a NUL or a lone surrogate; neither says anything of the language.
-    line = line.replace("\0", " ").encode("utf-8", "ignore").decode("utf-8")
     found = handle.predict(line + "\n", 1, 0.0, "strict")
     if not found:
         return None, None

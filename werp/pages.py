@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from werp.read import Damage, HttpError, Record, parse_http
+from werp.read import Damage, Given, HttpError, Record, parse_http
 from werp.tables import DROPPED, FAILED
 
 _MIB = 1 << 20
@@ -19,6 +19,8 @@ _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _VAGUE_TYPES = frozenset({"", "unknown/unknown", "application/unknown", "text/unknown", "no-type"})
 _HTML_START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|\?xml[^>]*>\s*<!doctype\s+html)", re.I | re.S)  # noqa: E501  # fmt: skip
 _PAGE_RECORDS = frozenset({"response", "resource"})
+#: What stands for the extractor where the input holds text already.
+GIVEN = "given"
 
 
 class ReadOptions(BaseModel):
@@ -32,14 +34,32 @@ class ReadOptions(BaseModel):
     max_page_mb: Annotated[int, Field(ge=1, le=1024)] = Field(
         16, description="a page larger than this once decoded fails as too_large"
     )
+    text_fields: tuple[str, ...] = Field(
+        ("text",), min_length=1, description="of JSONL, Parquet and Arrow: the first of these is the text"
+    )
+    url_fields: tuple[str, ...] = Field(("url", "metadata.url"), description="likewise, the address")
+    date_fields: tuple[str, ...] = Field(("date", "timestamp", "created"), description="likewise, the date")
+    crawl_fields: tuple[str, ...] = Field(("crawl", "dump"), description="likewise, the crawl")
+
+    @property
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """The names of the fields of a row, by what they hold."""
+        return {
+            "text": self.text_fields, "url": self.url_fields,
+            "date": self.date_fields, "crawl": self.crawl_fields,
+        }  # fmt: skip
 
 
 @dataclass
 class Row:
-    """One row of the records table on its way; `html` is set while extraction is due."""
+    """One row of the records table on its way; `html` is set while extraction is due, `text` once had.
+
+    is_page: an HTML page, whether or not a prefilter skips it, or a text that was given.
+    """
 
     columns: dict[str, Any]
     html: bytes | None = None
+    is_page: bool = False
     content_type: str | None = None
     text: str | None = None
     extractor: str = ""
@@ -60,22 +80,71 @@ def row_of(item: Record | Damage, warc_file: str, crawl: str | None, options: Re
 
     Only HTML with a 2xx status goes on. Rules of stage `read`: dropped `record_type`,
     `http_status`, `mime`, `empty_body`; failed `not_an_archive`, `damaged_record`,
-    `truncated`, `http_malformed`, `content_encoding`, `too_large`.
+    `truncated`, `http_malformed`, `content_encoding`, `too_large`. The plain text of a `conversion`
+    record (WET) is a document as it is.
     """
     row = Row({"warc_file": warc_file, "warc_offset": item.offset, "crawl": crawl})
     if isinstance(item, Damage):
         return row.settle(FAILED, "read", item.rule, item.cause)
     row.columns.update(url=item.url, record_type=item.record_type, date=item.date)
-    if item.record_type not in _PAGE_RECORDS:
+    if item.damage is not None and item.damage.rule == "truncated":
+        return row.settle(FAILED, "read", "truncated", item.damage.cause)
+    if item.damage is not None:
+        row.casualties.append(f"read: {item.damage.rule}: {item.damage.cause}")
+    wet = item.record_type == "conversion" and item.headers.get("content-type", "").startswith("text/plain")
+    if item.record_type not in _PAGE_RECORDS and not wet:
         return row.settle(DROPPED, "read", "record_type", item.record_type)
     if item.block is None:
-        return row.settle(
-            FAILED, "read", "too_large", str(item.block_length), f"read.max_record_mb={options.max_record_mb}"
-        )
+        cap = f"read.max_record_mb={options.max_record_mb}"
+        return row.settle(FAILED, "read", "too_large", str(item.block_length), cap)
+    return _content(row, item, item.block, options)
+
+
+def _content(row: Row, item: Record, block: bytes, options: ReadOptions) -> Row:
+    if item.record_type == "conversion":
+        return _wet_text(row, block, options)
     if item.record_type == "response" and not _is_plain(item):
-        return _http_page(row, item.block, options)
-    content_type = item.headers.get("content-type", "")
-    return _page(row, item.block, content_type, options)
+        return _http_page(row, block, options)
+    return _page(row, block, item.headers.get("content-type", ""), options)
+
+
+def row_of_given(item: Given | Damage, name: str, crawl: str | None, options: ReadOptions) -> Row:
+    """What becomes of a row of JSONL, Parquet or Arrow: a document, or a settled outcome.
+
+    Rules of stage `read`: dropped `empty_body`; failed as `werp.read.rows.read_rows` says.
+    """
+    row = Row({"warc_file": name, "warc_offset": item.offset, "crawl": crawl, "record_type": "row"})
+    if isinstance(item, Damage):
+        return row.settle(FAILED, "read", item.rule, item.cause)
+    row.columns.update(url=item.url, date=item.date, crawl=item.crawl or crawl)
+    return _text(row, item.text, options)
+
+
+def _wet_text(row: Row, block: bytes, options: ReadOptions) -> Row:
+    row.columns["mime"] = "text/plain"
+    # WET is UTF-8 by definition; what is not becomes replacement characters, as in the archive itself.
+    return _text(row, block.decode("utf-8", "replace"), options)
+
+
+def _text(row: Row, text: str, options: ReadOptions) -> Row:
+    """A text that needs no extraction; its id comes from its bytes as a page's does."""
+    if not text.strip():
+        return row.settle(DROPPED, "read", "empty_body", None)
+    data = text.encode("utf-8", "replace")  # JSON can hold lone surrogates
+    if len(data) > options.max_page_mb * _MIB:
+        return row.settle(
+            FAILED, "read", "too_large", str(len(data)), f"read.max_page_mb={options.max_page_mb}"
+        )
+    _identify(row, data)
+    row.text, row.extractor, row.charset = data.decode("utf-8"), GIVEN, "utf-8"
+    row.is_page = True
+    return row
+
+
+def _identify(row: Row, body: bytes) -> None:
+    digest = "sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
+    row.columns.update(payload_digest=digest)
+    row.columns["id"] = document_id(row.columns["warc_file"], row.columns["warc_offset"], digest)
 
 
 def _is_plain(item: Record) -> bool:
@@ -107,10 +176,9 @@ def _page(row: Row, body: bytes, content_type: str, options: ReadOptions) -> Row
         return row.settle(
             FAILED, "read", "too_large", str(len(body)), f"read.max_page_mb={options.max_page_mb}"
         )
-    digest = "sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
-    row.columns.update(payload_digest=digest)
-    row.columns["id"] = document_id(row.columns["warc_file"], row.columns["warc_offset"], digest)
+    _identify(row, body)
     row.html, row.content_type = body, content_type
+    row.is_page = True
     return row
 
 

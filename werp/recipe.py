@@ -10,24 +10,76 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from werp.dedup.limits import Limits
+from werp.dedup.stages import OldBoth, Substring
 from werp.errors import WerpError, nearest
 from werp.extract.extractors import AnyExtractor, Trafilatura
 from werp.extract.guard import Caps
+from werp.extract.prefilters import AnyPrefilter
 from werp.pages import ReadOptions
-from werp.signals.base import Rule
+from werp.signals.base import EditRule, Rule
+from werp.signals.boilerplate_lines import BoilerplateLines
+from werp.signals.c4 import C4
+from werp.signals.decontaminate import Decontaminate
 from werp.signals.exact import Exact
+from werp.signals.fineweb_quality import FineWebQuality
 from werp.signals.gopher_quality import GopherQuality
 from werp.signals.gopher_repetition import GopherRepetition
 from werp.signals.language import Language
 from werp.signals.length import Length
+from werp.signals.minhash import MinHash
+from werp.signals.own import Own
+from werp.signals.pii import Pii
+from werp.signals.quality import AnyOf, Buckets, KeepShare, Model, Quality
+from werp.signals.refinedweb_lines import RefinedWebLines
 from werp.signals.url import Url
 
-AnyRule = Annotated[Language | Length | GopherQuality | GopherRepetition | Url, Field(discriminator="rule")]
+
+def rule_tag(value: Any) -> str | None:
+    """A rule of the package goes by its name; anything with a colon is the user's own `module:function`."""
+    name = value.get("rule") if isinstance(value, dict) else getattr(value, "rule", None)
+    return "module:function" if isinstance(name, str) and ":" in name else name
+
+
+AnyRule = Annotated[
+    Annotated[Language, Tag("language.v1")]
+    | Annotated[Length, Tag("length.v1")]
+    | Annotated[GopherQuality, Tag("gopher_quality.v1")]
+    | Annotated[GopherRepetition, Tag("gopher_repetition.v1")]
+    | Annotated[Url, Tag("url.v1")]
+    | Annotated[C4, Tag("c4.v1")]
+    | Annotated[FineWebQuality, Tag("fineweb_quality.v1")]
+    | Annotated[RefinedWebLines, Tag("refinedweb_lines.v1")]
+    | Annotated[Pii, Tag("pii.v1")]
+    | Annotated[BoilerplateLines, Tag("boilerplate_lines.v1")]
+    | Annotated[Decontaminate, Tag("decontaminate.v1")]
+    | Annotated[Own, Tag("module:function")],
+    Discriminator(rule_tag),
+]
+AnyDedup = Annotated[Exact | MinHash | OldBoth | Substring, Field(discriminator="rule")]
+RULES: dict[str, type[Rule]] = {
+    get_args(member)[1].tag: get_args(member)[0] for member in get_args(get_args(AnyRule)[0])
+}
+DEDUP: dict[str, type[Rule]] = {
+    str(kind.model_fields["rule"].default): kind for kind in get_args(get_args(AnyDedup)[0])
+}
+PREFILTERS: dict[str, type[BaseModel]] = {
+    str(kind.model_fields["rule"].default): kind for kind in get_args(get_args(AnyPrefilter)[0])
+}
 
 
 class ExtractOptions(BaseModel):
@@ -74,22 +126,47 @@ class Recipe(BaseModel):
     description: str = ""
     read: ReadOptions = ReadOptions()
     extract: ExtractOptions = ExtractOptions()
-    rules: tuple[AnyRule, ...] = Field((), description="in the order in which they decide")
-    dedup: Exact | None = Field(None, description="exact deduplication across the whole run; null for none")
+    prefilters: tuple[AnyPrefilter, ...] = Field(
+        (), description="pages they skip are not extracted; a changed one means extraction anew"
+    )
+    segmenter: Literal["icu"] | None = Field(
+        None, description="finds the words of scripts without spaces; null takes what stands between spaces"
+    )
+    rules: tuple[AnyRule, ...] = Field((), description="in the order in which they edit, measure and decide")
+    dedup: tuple[AnyDedup, ...] = Field(
+        (), description="stages of deduplication across the whole run, each on what those before it left"
+    )
+    dedup_limits: Limits = Limits()
+    quality: Quality | None = Field(
+        None, description="classifiers, on what deduplication left; null for none"
+    )
     shards: ShardOptions = ShardOptions()
 
-    @field_validator("rules")
+    @field_validator("rules", "dedup")
     @classmethod
     def _each_once(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-        names = [rule.rule for rule in rules]
-        for name in names:
-            if names.count(name) > 1:
+        names = [rule.name for rule in rules]
+        families = [rule.family for rule in rules]
+        for name, family in zip(names, families, strict=True):
+            if families.count(family) > 1:
                 raise ValueError(f"rule {name} is listed twice; its ledger rows could not be told apart")
         return rules
 
+    @model_validator(mode="after")
+    def _tuned_rules_know_the_language(self) -> Self:
+        tuned = [rule.name for rule in self.rules if rule.languages_tuned]
+        if tuned and not any(isinstance(rule, Language) for rule in self.rules):
+            raise ValueError(f"{tuned[0]} has per_language thresholds, but the recipe lists no language.v1")
+        return self
+
+    def edits(self) -> list[EditRule]:
+        """The rules that take out characters, in order."""
+        return [rule for rule in self.rules if isinstance(rule, EditRule)]
+
     def measured(self) -> list[Rule]:
         """Every rule whose signals are measured, in order."""
-        return [*self.rules, *([self.dedup] if self.dedup else [])]
+        last = [self.quality] if self.quality else []
+        return [*self.rules, *(stage for stage in self.dedup if stage.measures), *last]
 
 
 def recipe_names() -> list[str]:
@@ -120,13 +197,17 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         raise WerpError(f"{where}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise WerpError(f"{where}: a recipe is a mapping of keys, found {type(content).__name__}")
-    recipe = _validate(content, where)
-    if overrides:
-        content = recipe.model_dump(mode="json")
-        for override in overrides:
-            _override(content, override)
-        recipe = _validate(content, where)
-    return recipe
+    return overridden(_validate(content, where), overrides, where)
+
+
+def overridden(recipe: Recipe, overrides: Sequence[str], where: str) -> Recipe:
+    """A recipe with `key=value` overrides applied; raises `WerpError` as `load_recipe` does."""
+    if not overrides:
+        return recipe
+    content = recipe.model_dump(mode="json")
+    for override in overrides:
+        _override(content, override)
+    return _validate(content, where)
 
 
 def _validate(content: dict[str, Any], where: str) -> Recipe:
@@ -147,9 +228,8 @@ def _explain(error: ValidationError) -> list[str]:
         elif problem["type"] == "union_tag_invalid":
             context = problem["ctx"]
             known = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
-            lines.append(
-                f"{path}: no {context['discriminator']} {context['tag']!r}{nearest(context['tag'], known)}"
-            )
+            kind = "rule" if "rule" in context["discriminator"] else context["discriminator"].strip("'")
+            lines.append(f"{path}: no {kind} {context['tag']!r}{nearest(context['tag'], known)}")
         else:
             lines.append(f"{path}: {problem['msg']} (found {problem['input']!r:.80})")
     return lines
@@ -157,15 +237,14 @@ def _explain(error: ValidationError) -> list[str]:
 
 def _keys_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys a model has at a place of the recipe; union members appear there by their tag."""
-    tagged: dict[str, type[BaseModel]] = {
-        str(kind.model_fields["rule"].default): kind
-        for kind in (Language, Length, GopherQuality, GopherRepetition, Url)
-    }
+    tagged: dict[str, type[BaseModel]] = {**RULES, **DEDUP, **PREFILTERS}
     from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415
 
     tagged.update(EXTRACTORS)
     sections: dict[str, type[BaseModel]] = {
-        "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "dedup": Exact, "shards": ShardOptions,
+        "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "shards": ShardOptions,
+        "dedup_limits": Limits, "quality": Quality, "models": Model, "any_of": AnyOf,
+        "keep_documents": KeepShare, "keep_tokens": KeepShare, "buckets": Buckets,
     }  # fmt: skip
     for part in reversed(location):
         if part in tagged:
@@ -181,7 +260,11 @@ def _override(content: dict[str, Any], override: str) -> None:
         raise WerpError(f"--set {override}: expected KEY=VALUE, e.g. gopher_quality.min_words=30")
     parts = key.strip().split(".")
     place: Any = content
-    families = {rule["rule"].partition(".")[0]: rule for rule in content["rules"]}
+    # `pkg.module:function` goes by the function's name, `family.v1` by the family's.
+    families = {
+        rule["rule"].rpartition(":")[2].partition(".")[0]: rule
+        for rule in (*content["prefilters"], *content["rules"], *content["dedup"])
+    }
     if parts[0] in families:
         place, parts = families[parts[0]], parts[1:]
         if parts and parts[0] == place["rule"].partition(".")[2]:  # the version may be written out
@@ -190,8 +273,6 @@ def _override(content: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict) or part not in place:
             known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
             raise WerpError(f"--set {key}: unknown key {part}{nearest(part, known)}")
-        if place[part] is None and part == "dedup":
-            place[part] = Exact().model_dump(mode="json")
         place = place[part]
     if not parts or not isinstance(place, dict) or parts[-1] not in place:
         known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []

@@ -1,6 +1,6 @@
 """One run, end to end: the driver of `jobs/refine.py`.
 
-    input files ─► records + documents ─► signals ─► duplicates ─► ledger ─► shards ─► run.json
+    input files ─► records + documents ─► signals ─► dedup ─► ledger ─► shards ─► run.json
 
 Spark hands out input files and shuffles hashes; every table is written by plain Python in
 the tasks. What a killed run had finished is found again by its key.
@@ -9,6 +9,8 @@ the tasks. What a killed run had finished is found again by its key.
 from __future__ import annotations
 
 import datetime
+import json
+import resource
 import shutil
 import sys
 import time
@@ -22,25 +24,32 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pyarrow.parquet as pq
 
 from werp import __version__
-from werp.dedup.exact import write_duplicates
-from werp.errors import WerpError
+from werp.dedup.belt import ALARMS
+from werp.dedup.belt import check as check_limits
+from werp.dedup.context import Context, Source
+from werp.dedup.earlier import EarlierRun, merged_sources, write_retractions
+from werp.dedup.run import deduplicate
+from werp.errors import WerpError, nearest
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.progress import Heartbeat, say, shown
+from werp.quality.cuts import cuts_of
+from werp.read.rows import check_columns
 from werp.recipe import Recipe
-from werp.rundir import RunDirectory, write_atomically
+from werp.rundir import REPORT, RunDirectory, write_atomically
+from werp.spread import spread
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
-from werp.stages.unit import Unit, stored, units_of
+from werp.stages.unit import Unit, same_extraction, stored, units_of
 from werp.stages.verdicts import Verdicts, read_verdicts, write_ledger
 from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_T = TypeVar("_T")
 _R = TypeVar("_R")
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -53,6 +62,8 @@ class Options:
     start_from: `documents` or `signals` of the finished run in the output directory are used
         whatever package sources made them.
     documents: other run directories whose documents may be used where their keys match.
+    earlier: finished runs whose documents take part in deduplication.
+    accept: names of alarms of the seat-belt to go on after (`werp.dedup.belt.ALARMS`).
     """
 
     limit: int | None = None
@@ -60,6 +71,8 @@ class Options:
     force: bool = False
     start_from: Literal["documents", "signals"] | None = None
     documents: tuple[Path, ...] = ()
+    earlier: tuple[Path, ...] = ()
+    accept: tuple[str, ...] = ()
 
 
 @dataclass
@@ -70,8 +83,10 @@ class Plan:
     units: list[Unit]
     run: RunDirectory
     options: Options
+    earlier: list[EarlierRun] = field(default_factory=list)
     found_documents: dict[int, tuple[Path, Path]] = field(default_factory=dict)
     found_signals: dict[int, Path] = field(default_factory=dict)
+    peak_rss_mb: float = 0.0  # of any task's process so far
 
     @property
     def bytes(self) -> int:
@@ -82,12 +97,20 @@ class Plan:
 def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Options) -> Plan:
     """Resolve keys and find what is stored already.
 
-    Raises `WerpError` where the output directory is in the way, or `start_from` finds nothing.
+    Raises `WerpError` where the output directory is in the way, an input table has no column of text,
+    or `start_from` finds nothing.
     """
+    for file in files:
+        check_columns(file.path, recipe.read.fields, file.name)
     units = units_of(files, recipe, options.limit)
+    for name in options.accept:
+        if name not in ALARMS:
+            raise WerpError(f"--accept {name}: no such alarm{nearest(name, ALARMS)}")
+    earlier = [EarlierRun(folder, recipe) for folder in options.earlier]
     run_key = hash_of(
         [[unit.documents, unit.signals] for unit in units]
         + [recipe.model_dump(mode="json"), options.limit, source_hash(), SCHEMA_VERSION]
+        + [run.key for run in earlier]
     )
     run = RunDirectory(output, run_key)
     if output.exists() and not output.is_dir():
@@ -101,7 +124,7 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
             f"--output {output}: holds a finished run of recipe {manifest.get('recipe', {}).get('name')} over"
             " other inputs, settings or package sources; choose another --output, or --force to replace it"
         )
-    plan = Plan(recipe, units, run, options)
+    plan = Plan(recipe, units, run, options, earlier)
     if not (options.force and options.start_from is None):
         _find_stored(plan)
     return plan
@@ -112,9 +135,12 @@ def _find_stored(plan: Plan) -> None:
     folders = [own, *plan.options.documents]
     for unit in plan.units:
         any_sources = start_from is not None
-        records = stored(unit.documents, [folder / "records" for folder in folders], any_sources=any_sources)
-        documents = stored(
-            unit.documents, [folder / "documents" for folder in folders], any_sources=any_sources
+        records, documents = (
+            stored(unit.documents, [folder / table for folder in folders], any_sources=any_sources)
+            or same_extraction(
+                unit.documents, [folder / table for folder in folders], any_sources=any_sources
+            )
+            for table in ("records", "documents")
         )
         if records and documents:
             plan.found_documents[unit.index] = (records, documents)
@@ -133,8 +159,10 @@ def _find_stored(plan: Plan) -> None:
             )
 
 
-def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
+def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     """Do what the plan leaves to do and commit the run; returns the manifest.
+
+    Without a session all of it is done in this process.
 
     Raises `WerpError` when the ledger does not balance; Spark's own error when a task fails
     four times. Nothing is committed then, and the next start goes on from there.
@@ -146,6 +174,8 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
         and not (plan.options.force or plan.options.start_from)
     ):
         say(f"{plan.run.output}: this run is finished already; --force does it again")
+        if not (plan.run.output / REPORT).is_file():  # a kill came between the commit and the report
+            _report(plan)
         return manifest
     started = time.perf_counter()
     with plan.run.lock():
@@ -155,16 +185,39 @@ def refine(spark: SparkSession, plan: Plan) -> dict[str, Any]:
                     shutil.rmtree(stale)
         plan.run.clean_temporary()
         timings: dict[str, float] = {}
-        metas = _timed(timings, "documents_and_signals", lambda: _documents_and_signals(spark, plan))
-        if plan.recipe.dedup:
-            _timed(timings, "dedup", lambda: _duplicates(spark, plan))
-        verdicts = _timed(timings, "ledger", lambda: _ledgers(spark, plan))
+        metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
+        verdicts, dedup, settled = settle(spark, plan, timings)
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
-        manifest = _manifest(plan, metas, verdicts, shards, timings)
+        manifest = _manifest(plan, metas, verdicts, shards, dedup, settled, timings)
         plan.run.commit(manifest, manifest["files"])
+    _report(plan)
     return manifest
+
+
+def settle(
+    spark: SparkSession | None, plan: Plan, timings: dict[str, float]
+) -> tuple[list[Verdicts], dict[str, Any], dict[str, Any]]:
+    """From stored signals to the ledger: deduplication, quality, then every record's verdict.
+
+    Returns the verdicts, dedup's figures and the quality cuts. `werp what-if` replays a run by this very
+    function. Without a session all is done in this process.
+    """
+    dedup: dict[str, Any] = {}
+    if plan.recipe.dedup:
+        dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
+    settled: dict[str, Any] = {}
+    if plan.recipe.quality:
+        settled = _timed(timings, "quality", lambda: _quality(spark, plan))
+    return _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled)), dedup, settled
+
+
+def _report(plan: Plan) -> None:
+    # Imported at need: the workers import this module and draw nothing.
+    from werp.report.build import write_report  # noqa: PLC0415
+
+    write_report(plan.run.output)
 
 
 def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
@@ -174,20 +227,26 @@ def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
     return result
 
 
-def _spread(spark: SparkSession, items: Sequence[_T], slices: int, work: Callable[[_T], _R]) -> list[_R]:
-    """`work` on each item in Spark tasks; results in the items' order."""
-    if not items:
-        return []
-    data = spark.sparkContext.parallelize(list(enumerate(items)), max(1, min(slices, len(items))))
-    done = data.map(lambda pair: (pair[0], work(pair[1]))).collect()
-    return [result for _, result in sorted(done, key=lambda pair: pair[0])]
-
-
 def _slices(plan: Plan) -> int:
     return plan.options.partitions or min(len(plan.units), 20_000)
 
 
-def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, float]]:
+def _stage(spark: SparkSession | None, plan: Plan, items: Sequence[_T], work: Callable[[_T], _R]) -> list[_R]:
+    """`spread`, which also notes the most memory that a task's process has ever held.
+
+    Spark keeps its Python workers from stage to stage, so the last stage's figure covers deduplication too.
+    """
+    done = spread(spark, items, _slices(plan), lambda item: (work(item), _peak_rss_mb()))
+    plan.peak_rss_mb = max([plan.peak_rss_mb, *(peak for _, peak in done)])
+    return [result for result, _ in done]
+
+
+def _peak_rss_mb() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
+    """Have every unit's documents and signals staged, stored ones or new; its meta and seconds measuring."""
     work, recipe, limit = plan.run.work, plan.recipe, plan.options.limit
     progress = plan.run.run_work / "progress"
     documents_found, signals_found = plan.found_documents, plan.found_signals
@@ -196,7 +255,7 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
     def prepare(unit: Unit) -> tuple[Meta, float]:
         heartbeat = Heartbeat(progress, str(unit.index), unit.file.size)
         found = documents_found.get(unit.index)
-        meta = ensure_documents(unit, recipe.read, recipe.extract, limit, work, heartbeat, found)
+        meta = ensure_documents(unit, recipe, limit, work, heartbeat, found)
         heartbeat.done(meta.records, meta.pages)
         signals, seconds = work / "signals" / unit.signals, 0.0
         if not signals.is_file():
@@ -205,38 +264,74 @@ def _documents_and_signals(spark: SparkSession, plan: Plan) -> list[tuple[Meta, 
                 signals.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(signals, stored_signals.read_bytes(), work / "tmp")
             else:
-                seconds = write_signals(work / "documents" / unit.documents, signals, rules, work / "tmp")
+                seconds = write_signals(
+                    work / "documents" / unit.documents, signals, rules, recipe.segmenter, work / "tmp"
+                )
         return meta, seconds
 
     # The longest files first, so that none of them starts when the others are done.
     order = sorted(plan.units, key=lambda unit: (-unit.file.size, unit.index))
     with shown(progress, plan.bytes, "extracting"):
-        done = _spread(spark, order, _slices(plan), prepare)
+        done = _stage(spark, plan, order, prepare)
     by_index = {unit.index: result for unit, result in zip(order, done, strict=True)}
     return [by_index[unit.index] for unit in plan.units]
 
 
-def _duplicates(spark: SparkSession, plan: Plan) -> None:
-    assert plan.recipe.dedup is not None
-    folder = plan.run.run_work / "duplicates"
-    finished = folder / "_done"
-    if finished.is_file():
-        return
-    staged = plan.run.staged
-    write_duplicates(
-        spark,
-        [staged("signals") / unit.signals for unit in plan.units],
-        [staged("records") / unit.documents for unit in plan.units],
-        [folder / f"{unit.index}.parquet" for unit in plan.units],
-        plan.recipe.rules,
-        plan.recipe.dedup,
-        plan.run.work / "tmp",
-    )
-    write_atomically(finished, b"", plan.run.work / "tmp")
+def _dedup(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
+    """Run the recipe's stages over this run's files and those of earlier runs; returns their figures."""
+    staged, temporary = plan.run.staged, plan.run.work / "tmp"
+    own = [
+        Source(
+            unit.file.name, staged("records") / unit.documents, staged("documents") / unit.documents,
+            staged("signals") / unit.signals,
+        )
+        for unit in plan.units
+    ]  # fmt: skip
+    sources = merged_sources(own, plan.earlier)
+    final = {unit.file.name: staged("dedup") / unit.documents for unit in plan.units}
+    folder = plan.run.run_work / "dedup-phases"
+    targets = [
+        final.get(source.name, folder / "earlier" / f"{n}.parquet") for n, source in enumerate(sources)
+    ]
+    slices = plan.options.partitions or min(len(sources), 20_000)
+    context = Context(
+        tuple(sources), plan.recipe.rules, (), folder, temporary, slices, max(slices, len(sources) // 4),
+        plan.recipe.segmenter, frozenset(plan.options.accept),
+    )  # fmt: skip
+    figures = deduplicate(spark, context, plan.recipe.dedup, targets)
+    check_limits(figures, plan.recipe.dedup_limits, plan.options.accept)
+    earlier, runs = [n for n, source in enumerate(sources) if source.earlier], plan.earlier
+    retractions = plan.run.staged("retractions")
+
+    def retract(number: int) -> int:
+        target = retractions / f"{number:05d}.parquet"
+        return write_retractions(sources[number], runs, targets[number], target, temporary)
+
+    figures["retractions"] = sum(spread(spark, earlier, slices, retract))
+    figures["retraction_files"] = [f"{number:05d}.parquet" for number in earlier]
+    return figures
 
 
-def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
-    staged, recipe, run_work, work = plan.run.staged, plan.recipe, plan.run.run_work, plan.run.work
+def _quality(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
+    """Settle what `quality.accept` leaves to the whole run; found again when a killed run goes on."""
+    staged, recipe, folder = plan.run.staged, plan.recipe, plan.run.run_work / "quality"
+    assert recipe.quality is not None
+    done = folder / "cuts.json"
+    if done.is_file():
+        found: dict[str, Any] = json.loads(done.read_text())
+        return found
+    sources = [
+        (staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None)
+        for unit in plan.units
+    ]
+    temporary = plan.run.work / "tmp"
+    settled = cuts_of(spark, recipe.quality, sources, recipe.rules, folder, temporary, _slices(plan))
+    write_atomically(done, json.dumps(settled).encode(), temporary)
+    return settled
+
+
+def _ledgers(spark: SparkSession | None, plan: Plan, settled: dict[str, Any]) -> list[Verdicts]:
+    staged, recipe, work = plan.run.staged, plan.recipe, plan.run.work
 
     def settle(unit: Unit) -> Verdicts:
         ledger = staged("ledger") / unit.documents
@@ -244,17 +339,18 @@ def _ledgers(spark: SparkSession, plan: Plan) -> list[Verdicts]:
             return read_verdicts(ledger)
         return write_ledger(
             staged("records") / unit.documents, staged("documents") / unit.documents,
-            staged("signals") / unit.signals, run_work / "duplicates" / f"{unit.index}.parquet",
-            ledger, recipe, work / "tmp",
+            staged("signals") / unit.signals, staged("dedup") / unit.documents if recipe.dedup else None,
+            ledger, recipe, settled, work / "tmp",
         )  # fmt: skip
 
-    return _spread(spark, plan.units, _slices(plan), settle)
+    return _stage(spark, plan, plan.units, settle)
 
 
-def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
+def _shards(spark: SparkSession | None, plan: Plan, verdicts: list[Verdicts]) -> list[str]:
     staged, options, work = plan.run.staged, plan.recipe.shards, plan.run.work
     groups = plan_shards([verdict.kept_bytes for verdict in verdicts], options.target_mb << 20)
-    units = plan.units
+    units, deduplicated = plan.units, bool(plan.recipe.dedup)
+    scores = plan.recipe.quality.signals() if plan.recipe.quality else ()
 
     def write(item: tuple[int, list[int]]) -> list[str]:
         number, members = item
@@ -262,13 +358,13 @@ def _shards(spark: SparkSession, plan: Plan, verdicts: list[Verdicts]) -> list[s
             Sources(
                 staged("records") / units[i].documents, staged("documents") / units[i].documents,
                 staged("signals") / units[i].signals, staged("ledger") / units[i].documents,
-                verdicts[i].kept_bytes,
+                staged("dedup") / units[i].documents if deduplicated else None, verdicts[i].kept_bytes,
             )
             for i in members
         ]  # fmt: skip
-        return write_group(number, sources, staged("shards"), options, work / "tmp")
+        return write_group(number, sources, staged("shards"), options, scores, work / "tmp")
 
-    names = _spread(spark, list(enumerate(groups)), plan.options.partitions or len(groups), write)
+    names = _stage(spark, plan, list(enumerate(groups)), write)
     return [name for group in names for name in group]
 
 
@@ -288,6 +384,8 @@ def _manifest(
     metas: list[tuple[Meta, float]],
     verdicts: list[Verdicts],
     shards: list[str],
+    dedup: dict[str, Any],
+    settled: dict[str, Any],
     timings: dict[str, float],
 ) -> dict[str, Any]:
     outcomes: Counter[tuple[str, str, str]] = Counter()
@@ -332,11 +430,15 @@ def _manifest(
         "documents": rows["documents"],
         "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
         "casualties": dict(sorted(casualties.items())),
+        "quality": settled,
+        "contamination": _contamination(verdicts),
+        "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
+        "earlier": [run.key for run in plan.earlier],
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "task_seconds": {name: round(seconds, 3) for name, seconds in per_task.items()},
         "pages_per_second": round(pages / max(timings["total"], 1e-9), 3),
         "peak_rss_mb": {
-            "worker": max((meta.peak_rss_mb for meta, _ in metas), default=0.0),
+            "worker": plan.peak_rss_mb,
             "extraction": max((meta.extract_peak_rss_mb for meta, _ in metas), default=0.0),
         },
         "recipe": plan.recipe.model_dump(mode="json"),
@@ -355,10 +457,23 @@ def _manifest(
             "records": [unit.documents for unit in plan.units],
             "documents": [unit.documents for unit in plan.units],
             "signals": [unit.signals for unit in plan.units],
+            "dedup": [unit.documents for unit in plan.units] if plan.recipe.dedup else [],
             "ledger": [unit.documents for unit in plan.units],
+            "retractions": dedup.get("retraction_files", []),
             "shards": shards,
         },
     }
+
+
+def _contamination(verdicts: list[Verdicts]) -> dict[str, dict[str, int]]:
+    """Documents with items of a benchmark, over all units."""
+    total: dict[str, dict[str, int]] = {}
+    for verdict in verdicts:
+        for task, (documents, kept) in verdict.contamination.items():
+            counts = total.setdefault(task, {"documents": 0, "kept": 0})
+            counts["documents"] += documents
+            counts["kept"] += kept
+    return dict(sorted(total.items()))
 
 
 def _versions(recipe: Recipe) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The run directory: where things lie, how a file appears whole, how a run is committed.
 
     OUTPUT/run.json            the manifest; a directory without it is not a finished run
-    OUTPUT/{records,documents,signals,ledger,shards}/
+    OUTPUT/{records,documents,signals,dedup,ledger,shards}/   and retractions/, with --earlier
+    OUTPUT/report.html         what a person looks at first; made from the tables, after the commit
     OUTPUT/_work/              staged results of an unfinished run; gone after the commit
 
 Every file is written under a temporary name in `_work/tmp` and renamed, never committed
@@ -22,7 +23,8 @@ from typing import Any, BinaryIO
 
 from werp.errors import WerpError
 
-TABLES = ("records", "documents", "signals", "ledger", "shards")
+REPORT = "report.html"
+TABLES = ("records", "documents", "signals", "dedup", "ledger", "retractions", "shards")
 
 
 class RunDirectory:
@@ -38,7 +40,7 @@ class RunDirectory:
         """Folder where a table's files are staged.
 
         Records, documents and signals depend on their own input alone, so another run key may
-        take them over; ledger, shards and duplicates belong to this key.
+        take them over; dedup, ledger and shards belong to this key.
         """
         base = self.work if table in ("records", "documents", "signals") else self.run_work
         return base / table
@@ -77,7 +79,8 @@ class RunDirectory:
         An older finished run is taken away only now, when all of the new one is on disk. A
         kill in between leaves no run.json, and the next start of the same run commits again.
         """
-        (self.output / "run.json").unlink(missing_ok=True)
+        for stale in ("run.json", REPORT):
+            (self.output / stale).unlink(missing_ok=True)
         for table, names in files.items():
             final, staged = self.output / table, self.staged(table)
             final.mkdir(exist_ok=True)

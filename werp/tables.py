@@ -2,14 +2,15 @@
 
 `records` is what reading and extraction learned of each archive record, before any
 verdict; `documents` the extracted text; `signals` (its columns follow the recipe) the
-measurements; `ledger` the verdict on every record; `shards` the kept text.
+measurements; `dedup` copies and repeated passages; `ledger` the verdict on every record;
+`shards` the kept text.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 #: One row per record or damaged region; `outcome` is null where the record became a document.
 RECORDS = pa.schema(
@@ -34,7 +35,13 @@ RECORDS = pa.schema(
     metadata={"werp.table": "records", "werp.schema_version": SCHEMA_VERSION},
 )
 
-#: Text before any edit. `removed` holds the spans that line rules cut, in characters of `text`.
+#: One edit (`werp.edits.Span`): characters [start, end) of `documents.text`, taken out or replaced by a rule.
+EDIT = pa.struct(
+    [("start", pa.int64()), ("end", pa.int64()), ("rule", pa.string()), ("replacement", pa.string())]
+)
+
+#: `text` is as extracted, before any edit; `removed` holds the edits of line rules and masking, in the order
+#: in which they were made (see `werp.edits`); `text_sha256` is of the text after them, which shards carry.
 DOCUMENTS = pa.schema(
     [
         ("id", pa.string()),
@@ -44,14 +51,12 @@ DOCUMENTS = pa.schema(
         ("charset", pa.string()),
         ("text", pa.string()),
         ("text_sha256", pa.string()),
-        (
-            "removed",
-            pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64()), ("rule", pa.string())])),
-        ),
+        ("removed", pa.list_(EDIT)),
     ],
     metadata={"werp.table": "documents", "werp.schema_version": SCHEMA_VERSION},
 )
 
+#: `text_bytes`: UTF-8 bytes of the document's text as a shard would carry it; null where none was extracted.
 LEDGER = pa.schema(
     [
         ("warc_file", pa.string()),
@@ -66,8 +71,48 @@ LEDGER = pa.schema(
         ("survivor_id", pa.string()),
         ("id", pa.string()),
         ("casualty", pa.string()),
+        ("text_bytes", pa.int64()),
     ],
     metadata={"werp.table": "ledger", "werp.schema_version": SCHEMA_VERSION},
+)
+
+#: What deduplication found: a row for each document and stage of the recipe that says something of it.
+#: Members of a cluster have a row whether they stay or not, as has a document with removed passages.
+#: `rule` is the stage's, and its key where it has several; `cluster_id` the id of the cluster's first member
+#: by (input name, offset); `similarity` to the survivor, or the share seen before; `repeat_weight` how often
+#: FineWeb2 would repeat the survivor, 0 for others; `removed` edits of `documents.text`, to be listed after
+#: `documents.removed`.
+DEDUP = pa.schema(
+    [
+        ("id", pa.string()),
+        ("rule", pa.string()),
+        ("dropped", pa.bool_()),
+        ("survivor_id", pa.string()),
+        ("cluster_id", pa.string()),
+        ("cluster_size", pa.int64()),
+        ("similarity", pa.float64()),
+        ("threshold", pa.float64()),
+        ("repeat_weight", pa.int32()),
+        ("removed", pa.list_(EDIT)),
+    ],
+    metadata={"werp.table": "dedup", "werp.schema_version": SCHEMA_VERSION},
+)
+
+#: What a run's deduplication changes for documents of earlier runs: `kept` and what follows it is how each
+#: stands now, `was_kept` how it stood; `run` is the key of the run that holds it.
+RETRACTIONS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("warc_file", pa.string()),
+        ("id", pa.string()),
+        ("was_kept", pa.bool_()),
+        ("kept", pa.bool_()),
+        ("rule", pa.string()),
+        ("survivor_id", pa.string()),
+        ("similarity", pa.float64()),
+        ("removed", pa.list_(EDIT)),
+    ],
+    metadata={"werp.table": "retractions", "werp.schema_version": SCHEMA_VERSION},
 )
 
 SHARD = pa.schema(

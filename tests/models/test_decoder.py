@@ -7,7 +7,7 @@ import torch
 
 from models.checkpoint import count_parameters
 from models.decoder import Decoder, rotate, rotations
-from models.ladder import LADDER, Rung, peak_learning_rate
+from models.ladder import LADDER, Rung, plan
 
 TINY = Rung("tiny", width=16, heads=2, layers=2)
 VOCABULARY = 40
@@ -22,20 +22,31 @@ def model() -> Decoder:
     return model
 
 
-@pytest.mark.parametrize("rung", [TINY, *LADDER.values()], ids=lambda rung: rung.name)
+GROUPED = Rung("grouped", width=32, heads=4, layers=2, hidden=72, kv_heads=2, qk_norm=True)
+
+
+@pytest.mark.parametrize("rung", [TINY, GROUPED, *LADDER.values()], ids=lambda rung: rung.name)
 def test_the_closed_form_counts_every_parameter(rung: Rung) -> None:
-    model = Decoder(rung, 128)
+    with torch.device("meta"):
+        model = Decoder(rung, 128)
     assert count_parameters(model) == rung.total(128)
     assert rung.counted(128) == count_parameters(model) - model.embedding.weight.numel()
     assert rung.blocks == rung.counted(128) - model.head.weight.numel()
 
 
-def test_the_ladder_agrees_with_the_published_table() -> None:
-    published = {"150M": (768, 12, 12, 151_898_880), "1B": (2048, 16, 16, 1_176_832_000)}
-    for name, (width, heads, layers, counted) in published.items():
-        assert Rung(name, width, heads, layers).counted(50_304) == counted
-    assert round(LADDER["4M"].counted(50_304) / 1e6, 1) == 3.7
-    assert round(peak_learning_rate(LADDER["4M"].counted(50_304)), 3) == 0.014
+def test_a_plan_follows_what_the_configuration_says() -> None:
+    assert plan(LADDER["150M"], 20).steps * 5 == pytest.approx(plan(LADDER["150M"], 100).steps, rel=1e-3)
+    dclm = plan(LADDER["400M-dclm"], 20)
+    assert (dclm.batch, dclm.learning_rate, dclm.weight_decay, dclm.warmup_steps) == (512, 3e-3, 0.033, 2000)
+    assert dclm.tokens == pytest.approx(8.23e9, rel=1e-3)
+
+
+def test_masks_hold_for_grouped_queries() -> None:
+    torch.manual_seed(0)
+    model = Decoder(GROUPED, VOCABULARY).eval()
+    tokens = torch.randint(VOCABULARY, (1, 12))
+    documents = torch.tensor([[0] * 5 + [1] * 7])
+    torch.testing.assert_close(model(tokens, documents)[:, 5:], model(tokens[:, 5:]), rtol=1e-4, atol=1e-5)
 
 
 def test_a_later_token_changes_no_earlier_logit(model: Decoder) -> None:
@@ -81,3 +92,8 @@ def test_rope_keeps_length_and_depends_on_distance_alone() -> None:
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(ValueError, match="15 / 2 heads"):
         Decoder(Rung("odd", width=15, heads=2, layers=1), 10)
+
+
+def test_key_heads_that_do_not_divide_the_heads_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 key heads"):
+        Decoder(Rung("odd", width=16, heads=4, layers=1, kv_heads=3), 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from models.data import IGNORED, Tokens, TrainingWindows, held_out_batches, token_bytes
+from models.attention import packing
+from models.data import IGNORED, DataOrder, Tokens, TrainingWindows, held_out_batches, quotas, token_bytes
 from models.errors import ModelError
-from tests.models.folders import token_folder
+from models.prefetch import Prefetcher, join_documents
+from tests.models.folders import same_tokenizer, token_folder
 
 TEXTS = [f"number {i} of many small texts, " * (1 + i % 4) for i in range(230)]
 
@@ -21,69 +24,150 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Tokens:
     return Tokens.open(token_folder(tmp_path_factory.mktemp("data"), TEXTS))
 
 
+def order_of(tokens: Tokens, batch_size: int = 1, seed: int = 5, window: int = 32) -> DataOrder:
+    return DataOrder([tokens], window, batch_size, seed)
+
+
+def starts(order: DataOrder, step: int) -> list[int]:
+    return [row.start for row in order.rows(step)]
+
+
 def test_an_epoch_sees_every_window_once_and_the_next_in_another_order(tokens: Tokens) -> None:
-    windows = TrainingWindows(tokens, window=32, batch_size=1, seed=5)
-    epochs = [
-        [int(windows.starts(step)[0]) for step in range(e * windows.count, (e + 1) * windows.count)]
-        for e in (0, 1)
-    ]
-    assert sorted(epochs[0]) == sorted(epochs[1]) == [32 * i for i in range(windows.count)]
+    order = order_of(tokens)
+    (source,) = order.sources
+    epochs = [[starts(order, e * source.count + i)[0] for i in range(source.count)] for e in (0, 1)]
+    expected = [begin for s in tokens.stretches for begin in range(s.begin, s.cut - 32, 32)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == expected
     assert epochs[0] != epochs[1]
-    assert windows.epochs(windows.count) == 1
-    assert windows.count * 32 + windows.uncovered == windows.total
-    assert 1 <= windows.uncovered <= 32
+    assert order.epochs(source.count) == [1.0]
+    assert source.count * 32 + source.uncovered == source.total
 
 
 def test_a_step_depends_on_the_seed_and_its_number_alone(tokens: Tokens) -> None:
-    first = TrainingWindows(tokens, 32, 3, seed=5)
-    walked = [first.starts(step).tolist() for step in range(100)]
-    again = TrainingWindows(tokens, 32, 3, seed=5)
-    assert [again.starts(step).tolist() for step in reversed(range(100))] == walked[::-1]
-    assert [TrainingWindows(tokens, 32, 3, seed=6).starts(step).tolist() for step in range(100)] != walked
+    first = order_of(tokens, 3)
+    walked = [starts(first, step) for step in range(100)]
+    again = order_of(tokens, 3)
+    assert [starts(again, step) for step in reversed(range(100))] == walked[::-1]
+    assert [starts(order_of(tokens, 3, seed=6), step) for step in range(100)] != walked
     # The order of windows is the same whatever the batch size.
     flat = [start for row in walked for start in row]
-    assert [int(TrainingWindows(tokens, 32, 1, seed=5).starts(step)[0]) for step in range(300)] == flat
+    assert [starts(order_of(tokens, 1), step)[0] for step in range(300)] == flat
+
+
+def test_processes_share_a_step_without_changing_it(tokens: Tokens) -> None:
+    order = order_of(tokens, 8)
+    whole = order.batch(order.rows(2)).tokens
+    for world, micro in ((1, 3), (2, 4), (4, 1)):
+        parts = []
+        for rank in range(world):
+            prefetcher = Prefetcher(order, 2, micro, torch.device("cpu"), True, rank, world)
+            step = next(prefetcher)
+            prefetcher.close()
+            assert (step.number, step.rows) == (2, order.rows(2))
+            parts += [part.tokens for part in step.micro_batches]
+        assert torch.equal(torch.cat(parts), whole)
+
+
+def test_a_mixture_gives_each_source_its_share(tokens: Tokens, tmp_path: Path) -> None:
+    other = Tokens.open(same_tokenizer(tokens, tmp_path, [f"other {i} text, " * 5 for i in range(60)]))
+    order = DataOrder([tokens, other], 16, 4, seed=1, weights=[1, 3])
+    assert order.quotas == [256, 768]
+    rows = [row for step in range(512) for row in order.rows(step)]  # two cycles
+    assert [sum(row.source == i for row in rows) for i in (0, 1)] == [512, 1536] == order.consumed(512)
+    # The up-sampled source is gone through in whole epochs, each window as often as any other.
+    seen = Counter(row.start for row in rows if row.source == 1)
+    assert len(seen) == order.sources[1].count
+    assert max(seen.values()) - min(seen.values()) <= 1
+    assert order.epochs(512)[1] == 1536 / order.sources[1].count
+    assert [row for step in range(100, 103) for row in order.rows(step)] == rows[400:412]
+    partial = [row for step in range(77) for row in order.rows(step)]
+    assert order.consumed(77) == [sum(row.source == i for row in partial) for i in (0, 1)]
+    batch = order.batch(rows[:2])
+    assert batch.tokens.shape == (2, 16)
+
+
+def test_shares_are_by_size_unless_weighted_and_tokenizers_must_agree(tokens: Tokens, tmp_path: Path) -> None:
+    assert quotas([1, 1, 1]) == [342, 341, 341]
+    assert quotas([1, 10**9]) == [1, 1023]
+    with pytest.raises(ModelError, match="must be positive"):
+        quotas([1, 0])
+    stranger = Tokens.open(token_folder(tmp_path / "x", TEXTS[:150], vocab_size=280))
+    with pytest.raises(ModelError, match="another tokenizer"):
+        DataOrder([tokens, stranger], 16, 1, 0)
+
+
+def test_the_fingerprint_follows_tokens_weights_and_window(tokens: Tokens, tmp_path: Path) -> None:
+    other = Tokens.open(same_tokenizer(tokens, tmp_path, TEXTS[:150]))
+    prints = {
+        DataOrder([tokens], 32, 1, 0).fingerprint, DataOrder([tokens], 16, 1, 0).fingerprint,
+        DataOrder([other], 32, 1, 0).fingerprint, DataOrder([tokens, other], 32, 1, 0).fingerprint,
+        DataOrder([tokens, other], 32, 1, 0, [1, 9]).fingerprint,
+    }  # fmt: skip
+    assert len(prints) == 5
+    assert DataOrder([tokens], 32, 7, 3).fingerprint == DataOrder([tokens], 32, 1, 0).fingerprint
 
 
 def test_targets_are_the_next_tokens_and_never_another_documents(tokens: Tokens) -> None:
-    batch = TrainingWindows(tokens, 32, 4, seed=1).batch(3)
-    starts = TrainingWindows(tokens, 32, 4, seed=1).starts(3)
+    order = order_of(tokens, 4, seed=1)
+    rows = order.rows(3)
+    batch = order.batch(rows)
     document_of = np.repeat(np.arange(len(TEXTS)), np.diff(tokens.offsets))
     ignored = 0
-    for row, start in enumerate(starts):
+    for i, row in enumerate(rows):
         for t in range(32):
-            assert batch.tokens[row, t] == tokens.tokens[start + t]
-            same = document_of[start + t] == document_of[start + t + 1]
-            expected = int(tokens.tokens[start + t + 1]) if same else IGNORED
-            assert batch.targets[row, t] == expected
+            assert batch.tokens[i, t] == tokens.tokens[row.start + t]
+            same = document_of[row.start + t] == document_of[row.start + t + 1]
+            expected = int(tokens.tokens[row.start + t + 1]) if same else IGNORED
+            assert batch.targets[i, t] == expected
             ignored += not same
-        differs = torch.from_numpy(np.diff(document_of[start : start + 32]) != 0)
-        assert torch.equal(batch.documents[row].diff() != 0, differs)
+        differs = torch.from_numpy(np.diff(document_of[row.start : row.start + 32]) != 0)
+        assert torch.equal(batch.documents[i].diff() != 0, differs)
     assert ignored > 0
 
 
-def test_the_last_hundredth_is_held_out_and_never_trained_on(tokens: Tokens) -> None:
-    assert tokens.held_out_from == len(TEXTS) - 2
-    windows = TrainingWindows(tokens, 32, 1, seed=0)
-    begin = int(tokens.offsets[tokens.held_out_from])
-    assert all(windows.starts(step)[0] + 32 < begin for step in range(windows.count))
-    seen = torch.cat([batch.tokens[0] for batch in held_out_batches(tokens, 32, limit=10**6)])
-    assert seen.tolist() == tokens.tokens[begin:-1].tolist()
-    some = sum(batch.tokens.numel() for batch in held_out_batches(tokens, 16, limit=21))
-    assert some == 20
+def test_a_packing_begins_at_every_row_and_document() -> None:
+    documents = torch.tensor([[4, 4, 5, 5, 5], [5, 5, 5, 6, 7]])
+    pack = packing(documents)
+    assert pack.boundaries_S1.tolist() == [0, 2, 5, 8, 9, 10]
+    assert pack.longest == 3
+
+
+def test_joined_documents_have_every_next_token_as_target(tokens: Tokens) -> None:
+    order = order_of(tokens, 2)
+    batch = order.batch(order.rows(0))
+    joined = join_documents(batch)
+    assert torch.equal(joined.targets[:, :-1], batch.tokens[:, 1:])
+    assert (joined.documents == 0).all()
+
+
+def test_a_hundredth_of_each_stretch_is_held_out_and_never_trained_on(tokens: Tokens) -> None:
+    first, second = tokens.stretches  # 230 documents: two stretches of 115
+    ends = tokens.offsets[[0, 114, 115, 229, 230]].tolist()
+    assert [first.begin, first.cut, first.end, second.cut, second.end] == ends
+    order = order_of(tokens)
+    held = [range(s.cut, s.end) for s in tokens.stretches]
+    for step in range(order.sources[0].count):
+        start = starts(order, step)[0]
+        assert all(start + 32 < h.start or start >= h.stop for h in held)
+    for rows in (1, 4):
+        parts = [batch.tokens.flatten() for batch in held_out_batches(tokens, 32, 10**6, rows)]
+        expected = [tokens.tokens[s.cut : s.end - 1] for s in tokens.stretches]
+        assert torch.cat(parts).tolist() == np.concatenate(expected).tolist()
+    some = sum(batch.tokens.numel() for batch in held_out_batches(tokens, 16, limit=42))
+    assert some == sum(min(21, s.end - s.cut) - 1 for s in tokens.stretches)
 
 
 def test_too_little_text_is_told(tmp_path: Path) -> None:
     two = Tokens.open(token_folder(tmp_path / "two", ["short", "text"]))
     with pytest.raises(ModelError, match="do not fill one window of 64"):
-        TrainingWindows(two, window=64, batch_size=1, seed=0)
+        TrainingWindows(two, window=64, seed=0)
     one = Tokens.open(token_folder(tmp_path / "one", ["alone " * 100]))
     with pytest.raises(ModelError, match="one document"):
-        TrainingWindows(one, window=8, batch_size=1, seed=0)
+        TrainingWindows(one, window=8, seed=0)
 
 
 def test_a_folder_that_is_no_token_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"tokens\.arrow.*werp\.tokens"):
+    with pytest.raises(ModelError, match=r"tokens\.arrow.*werp tokenize"):
         Tokens.open(tmp_path)
     first, second = token_folder(tmp_path / "a", ["a b", "c"]), token_folder(tmp_path / "b", ["a b c d", "e"])
     (first / "offsets.arrow").write_bytes((second / "offsets.arrow").read_bytes())

@@ -29,9 +29,10 @@ QUALITY = {
 }  # fmt: skip
 REPETITION = {
     "max_dup_line_ratio": 0.3, "max_dup_paragraph_ratio": 0.3, "max_dup_line_char_ratio": 0.2,
-    "max_dup_paragraph_char_ratio": 0.2, "max_top_2_gram": 0.2, "max_top_3_gram": 0.18,
-    "max_top_4_gram": 0.16, "max_dup_5_gram": 0.15, "max_dup_6_gram": 0.14, "max_dup_7_gram": 0.13,
-    "max_dup_8_gram": 0.12, "max_dup_9_gram": 0.11, "max_dup_10_gram": 0.1,
+    "max_dup_paragraph_char_ratio": 0.2, "max_top_2_gram_char_ratio": 0.2, "max_top_3_gram_char_ratio": 0.18,
+    "max_top_4_gram_char_ratio": 0.16, "max_dup_5_gram_char_ratio": 0.15, "max_dup_6_gram_char_ratio": 0.14,
+    "max_dup_7_gram_char_ratio": 0.13, "max_dup_8_gram_char_ratio": 0.12, "max_dup_9_gram_char_ratio": 0.11,
+    "max_dup_10_gram_char_ratio": 0.1,
 }  # fmt: skip
 
 
@@ -79,10 +80,9 @@ def _gzip_records(data: bytes) -> Iterator[Reading]:
             yield Reading(None, None, settled=("failed", "read", "damaged_record"))
             data = data[data.index(b"\x1f\x8b\x08", 10) :]
             continue
-        if not stream.eof:
-            yield Reading(None, None, settled=("failed", "read", "truncated"))
-            return
         yield from _records(plain)
+        if not stream.eof:
+            return
         data = stream.unused_data
 
 
@@ -91,7 +91,7 @@ def _records(data: bytes) -> Iterator[Reading]:
         url = record.rec_headers.get_header("WARC-Target-URI") or record.rec_headers.get_header("uri")
         block = record.raw_stream.read()
         if len(block) < (record.length or 0):
-            yield Reading(None, None, settled=("failed", "read", "truncated"))
+            yield Reading(url, record.rec_type, settled=("failed", "read", "truncated"))
             return
         yield _read(url, record.rec_type, block, record.rec_headers.get_header("Content-Type") or "")
 
@@ -123,7 +123,9 @@ def _read(url: str | None, record_type: str, block: bytes, content_type: str) ->
             return dropped
     if not body.strip():
         dropped.settled = ("dropped", "read", "empty_body")
-    elif not (content_type.startswith(("text/html", "application/xhtml+xml")) or _looks_html(content_type, body)):
+    elif not (
+        content_type.startswith(("text/html", "application/xhtml+xml")) or _looks_html(content_type, body)
+    ):
         dropped.settled = ("dropped", "read", "mime")
     elif len(body) > _PAGE_LIMIT:
         dropped.settled = ("failed", "read", "too_large")
@@ -132,7 +134,7 @@ def _read(url: str | None, record_type: str, block: bytes, content_type: str) ->
 
 
 def _looks_html(content_type: str, body: bytes) -> bool:
-    return not content_type and body.lstrip()[:9].lower() in {b"<!doctype", b"<html>"}
+    return not content_type and body.lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _unchunked(body: bytes) -> bytes:
@@ -214,9 +216,9 @@ def repetition(text: str) -> dict[str, float]:
         grams = Counter(" ".join(words[i : i + n]) for i in range(len(words) - n + 1))
         most = grams.most_common(1)[0][1]
         longest = max(len(gram) for gram, count in grams.items() if count == most)
-        values[f"max_top_{n}_gram"] = longest * most / len(text)
+        values[f"max_top_{n}_gram_char_ratio"] = longest * most / len(text)
     for n in range(5, 11):
-        values[f"max_dup_{n}_gram"] = _repeated_characters(words, n) / len(text)
+        values[f"max_dup_{n}_gram_char_ratio"] = _repeated_characters(words, n) / len(text)
     return values
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from werp.errors import WerpError
 from werp.signals.batch import TextBatch
 from werp.signals.url import Url
 
@@ -115,14 +116,14 @@ def test_a_missing_list_names_field_path_and_remedy(tmp_path: Path, field: str) 
     rule = Url.model_validate({field: str(tmp_path / "none.txt")})
     for act in (rule.measure_parameters, lambda: measure(rule, "http://a.org")):
         with pytest.raises(
-            ValueError, match=rf"url\.v1\.{field}: cannot read .*none\.txt.*leave the field out"
+            WerpError, match=rf"url\.v1\.{field}: cannot read .*none\.txt.*leave the field out"
         ):
             act()
 
 
 def test_a_list_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "l").write_bytes(b"ok\n\xff\n")
-    with pytest.raises(ValueError, match=r"blocked_words: list file .* is not UTF-8"):
+    with pytest.raises(WerpError, match=r"blocked_words: list file .* is not UTF-8"):
         measure(Url(blocked_words=str(tmp_path / "l")), "http://a.org")
 
 

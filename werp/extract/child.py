@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from werp.extract.extractors import AnyExtractor, Extractor
 from werp.extract.frames import read_frame, write_frame
 from werp.extract.guard import Caps
+from werp.extract.prefilters import LanguagePrefilter
 from werp.read.charset import decode_html
 
 _PR_SET_PDEATHSIG = 1
@@ -40,8 +41,11 @@ def die_with_parent(parent: int) -> None:
 class Supervisor:
     """Forwards pages to the extraction process and answers for it when it can't."""
 
-    def __init__(self, extractors: list[Extractor], caps: Caps, answers: int) -> None:
+    def __init__(
+        self, extractors: list[Extractor], prefilters: list[LanguagePrefilter], caps: Caps, answers: int
+    ) -> None:
         self._extractors = extractors
+        self._prefilters = prefilters
         self._caps = caps
         self._answers = answers
         self._pid = 0
@@ -99,7 +103,7 @@ class Supervisor:
                     ours.close()
                     os.close(0)
                     os.close(self._answers)
-                    _extraction_process(self._extractors, self._caps, theirs.fileno())
+                    _extraction_process(self._extractors, self._prefilters, self._caps, theirs.fileno())
                 finally:
                     os._exit(1)
             theirs.close()
@@ -124,7 +128,9 @@ class Supervisor:
         return status
 
 
-def _extraction_process(extractors: list[Extractor], caps: Caps, link: int) -> None:
+def _extraction_process(
+    extractors: list[Extractor], prefilters: list[LanguagePrefilter], caps: Caps, link: int
+) -> None:
     idle = _peak_address_space()
     resource.setrlimit(resource.RLIMIT_AS, (idle + caps.memory_mb * _MIB, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -137,13 +143,15 @@ def _extraction_process(extractors: list[Extractor], caps: Caps, link: int) -> N
         limit = int(used.ru_utime + used.ru_stime) + 1 + caps.cpu_seconds
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
         try:
-            answer, body = _extract_page(extractors[header["extractor"]], header, html)
+            # Only the first extractor's turn: a page that comes again was let through already.
+            own = prefilters if header["extractor"] == 0 else []
+            answer, body = _extract_page(extractors[header["extractor"]], own, header, html)
         except Exception as error:  # whatever a parser raises on a stranger's page is one casualty
             answer, body = {"error": "error", "cause": f"{type(error).__name__}: {error}"[:300]}, b""
         # Parsers hide a failed allocation: trafilatura returns no text, jusText some other error.
         # Allocations double, so one that failed leaves a peak of more than half the cap.
         spent = _peak_address_space() - idle > caps.memory_mb * _MIB // 2
-        if spent and not body:
+        if spent and not body and "skipped" not in answer:
             answer = {"error": "out_of_memory", "cause": f"took more than caps.memory_mb={caps.memory_mb}"}
         answer["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
         write_frame(link, answer, body)
@@ -161,8 +169,14 @@ def _peak_address_space() -> int:
         return 0
 
 
-def _extract_page(extractor: Extractor, header: dict[str, Any], html: bytes) -> tuple[dict[str, Any], bytes]:
+def _extract_page(
+    extractor: Extractor, prefilters: list[LanguagePrefilter], header: dict[str, Any], html: bytes
+) -> tuple[dict[str, Any], bytes]:
     text, charset, _ = decode_html(html, header["content_type"])
+    for prefilter in prefilters:
+        skipped = prefilter.skips_text(text)
+        if skipped is not None:
+            return {"charset": charset, "skipped": skipped}, b""
     extracted = extractor.extract(text, header["url"])
     return {"charset": charset}, extracted.encode("utf-8", "replace")
 
@@ -180,11 +194,14 @@ def main() -> None:
         return
     adapter: TypeAdapter[Extractor] = TypeAdapter(AnyExtractor)
     extractors = [adapter.validate_python(options) for options in settings["extractors"]]
+    prefilters = [LanguagePrefilter.model_validate(options) for options in settings["prefilters"]]
     for extractor in extractors:
         extractor.warm_up()
+    for prefilter in prefilters:
+        prefilter.warm_up()
     gc.collect()
     gc.freeze()  # the forks share what is imported; a collection would copy every page of it
-    Supervisor(extractors, Caps.model_validate(settings["caps"]), answers).serve()
+    Supervisor(extractors, prefilters, Caps.model_validate(settings["caps"]), answers).serve()
 
 
 if __name__ == "__main__":

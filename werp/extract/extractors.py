@@ -8,6 +8,7 @@ The libraries are imported on first use: a run pays only for what its recipe nam
 
 from __future__ import annotations
 
+import functools
 import re
 from importlib.metadata import version
 from typing import Annotated, ClassVar, Literal
@@ -57,8 +58,13 @@ class Trafilatura(Extractor):
     deduplicate: bool = Field(False, description="drop segments repeated within the page")
 
     def warm_up(self) -> None:
-        """Import trafilatura (about a second)."""
-        import trafilatura  # noqa: F401, PLC0415
+        """Import trafilatura (about a second), and have it answer its XPath expressions quickly."""
+        from trafilatura import utils, xpaths  # noqa: PLC0415
+
+        from werp.extract.xpaths import install, plain_elements  # noqa: PLC0415
+
+        install(xpaths)
+        plain_elements(utils.HTML_PARSER)
 
     def extract(self, html: str, url: str | None) -> str:
         """See `Extractor.extract`."""
@@ -112,7 +118,6 @@ class JusText(Extractor):
     def extract(self, html: str, url: str | None) -> str:
         """See `Extractor.extract`."""
         from justext import core, paragraph  # noqa: F401, PLC0415
-        from justext.utils import get_stoplist  # noqa: PLC0415
 
         # lxml refuses text that carries an XML encoding declaration; the text is decoded already.
         dom = core.preprocessor(core.html_to_dom(_XML_DECLARATION.sub("", html, count=1)))
@@ -120,7 +125,7 @@ class JusText(Extractor):
         name = self.stoplist or STOPLIST_OF_LANGUAGE.get(
             identify(" ".join(p.text for p in paragraphs))[0] or ""
         )
-        stop_words = get_stoplist(name) if name else frozenset[str]()
+        stop_words = _stop_words(name) if name else frozenset[str]()
         low, high = (self.stopwords_low, self.stopwords_high) if name else (0.0, 0.0)
         core.classify_paragraphs(
             paragraphs, stop_words, self.length_low, self.length_high, low, high, self.max_link_density,
@@ -128,6 +133,15 @@ class JusText(Extractor):
         )  # fmt: skip
         core.revise_paragraph_classification(paragraphs, self.max_heading_distance)
         return "\n".join(p.text for p in paragraphs if not p.is_boilerplate)
+
+
+@functools.cache
+def _stop_words(name: str) -> frozenset[str]:
+    """A list of the library's, read once a process and not once a page."""
+    from justext.utils import get_stoplist  # noqa: PLC0415
+
+    words: frozenset[str] = get_stoplist(name)
+    return words
 
 
 class Resiliparse(Extractor):

@@ -15,12 +15,13 @@ import select
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from werp.extract.extractors import AnyExtractor, Extractor
 from werp.extract.frames import read_frame, write_frame
+from werp.extract.prefilters import LanguagePrefilter, Skipped
 
 
 class Caps(BaseModel):
@@ -43,12 +44,16 @@ class Casualty(NamedTuple):
 
 
 class Extraction(NamedTuple):
-    """A page's text, or None with the casualties of every extractor that was tried."""
+    """A page's text, or None with the casualties of every extractor that was tried.
+
+    skipped: why a prefilter kept the page from extraction; there is no text then.
+    """
 
     text: str | None
     extractor: str
     charset: str
     casualties: tuple[Casualty, ...]
+    skipped: Skipped | None = None
 
 
 class Guard:
@@ -58,7 +63,10 @@ class Guard:
     and extraction overlap.
     """
 
-    def __init__(self, extractors: Sequence[AnyExtractor], caps: Caps) -> None:
+    def __init__(
+        self, extractors: Sequence[AnyExtractor], caps: Caps, prefilters: Sequence[LanguagePrefilter] = ()
+    ) -> None:
+        self._prefilters = tuple(prefilters)
         self._extractors: tuple[Extractor, ...] = tuple(extractors)
         self._caps = caps
         self._child: subprocess.Popen[bytes] | None = None
@@ -82,6 +90,8 @@ class Guard:
                 if index:
                     self._send(index)
                 header, body = self._receive()
+                if "skipped" in header:
+                    return Extraction(None, "", header["charset"], (), Skipped(*header["skipped"]))
                 if "error" not in header:
                     return Extraction(
                         body.decode("utf-8"), extractor.version, header["charset"], tuple(casualties)
@@ -111,7 +121,7 @@ class Guard:
             self.close()
             write_frame(self._pipes()[0], header, html)
 
-    def _receive(self) -> tuple[dict[str, str], bytes]:
+    def _receive(self) -> tuple[dict[str, Any], bytes]:
         # The supervisor answers within wall_seconds, whatever the page; if even it does not
         # (stopped, or killed from outside), it is replaced.
         _, source = self._pipes()
@@ -136,9 +146,12 @@ class Guard:
             )
             assert self._child.stdin is not None
             extractors = [extractor.model_dump() for extractor in self._extractors]
-            write_frame(
-                self._child.stdin.fileno(), {"extractors": extractors, "caps": self._caps.model_dump()}
-            )
+            settings = {
+                "extractors": extractors,
+                "caps": self._caps.model_dump(),
+                "prefilters": [prefilter.model_dump() for prefilter in self._prefilters],
+            }
+            write_frame(self._child.stdin.fileno(), settings)
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         return self._child.stdin.fileno(), self._child.stdout.fileno()

@@ -34,7 +34,7 @@ from werp.read.packing import (
     open_unit,
     skippable_end,
 )
-from werp.read.records import TRUNCATED, Damage, Record
+from werp.read.records import Damage, Record
 
 _MAX_HEADER = 4 * MAX_LINE
 #: Response and request records whose block is missing altogether are no records to warcio.
@@ -138,6 +138,8 @@ class _Reader:
         if not line:
             return self._advance(), None
         start = self.cursor.tell()
+        if not line.endswith(b"\n") and self._continues():
+            line = self.cursor.peek_line()
         record = None
         if isinstance(self.cursor.unit, RawUnit) and line.startswith((GZIP, ZSTD)):
             self._packed_in_raw(line)
@@ -167,9 +169,9 @@ class _Reader:
     def _blank(self, start: int) -> Record | None:
         """A blank line where a record should begin."""
         self.cursor.skip_line()
-        if self.in_unit or self.in_arc or self.stream_offsets:
+        if self.found or self.damages or self.in_arc:
             return None
-        # warcio: a unit that begins with a blank line is one record that has no header.
+        # warcio: a file that begins with a blank line is one record that has no header.
         return self._record(Head("", None, None, {}, None), start, complete=True)
 
     # --- units ----------------------------------------------------------------------------------
@@ -247,14 +249,11 @@ class _Reader:
         size = 0
         while True:
             line = self.cursor.line()
-            if not line and self._continues():
-                continue
+            while not line.endswith(b"\n") and len(line) < MAX_LINE and self._continues():
+                line += self.cursor.line()
             if not decode(line).rstrip():
                 return self._record(irregular_head(lines), start, complete=bool(line))
-            if lines and not lines[-1].endswith(b"\n"):
-                lines[-1] += line  # the line ran across two members
-            else:
-                lines.append(line)
+            lines.append(line)
             size += len(line)
             if size > _MAX_HEADER or len(line) >= MAX_LINE:
                 self._fail("damaged_record", f"record header longer than {MAX_LINE} bytes", start)
@@ -288,24 +287,24 @@ class _Reader:
             return None
         self.in_damage = False
         try:
-            remnant, remnant_at = self._separators()
+            remnant = self._separators()
         except UnitError as error:
             if "checksum" in str(error) and self.in_unit == 1:
                 self._note(Damage(offset, "damaged_record", str(error)))
                 raise
-            remnant = remnant_at = 0  # the block was whole; the next step meets the error again
+            remnant = 0  # the block was whole; the next step meets the error again
         complete = complete and (head.length is None or length >= head.length)
+        damage = None if complete else Damage(offset, "truncated", _cut(length, head.length))
         overrun = self._overrun(block, *body)
         if block is not None and overrun:
-            complete, remnant = False, 0
             block = _without_separator(block[:overrun])
             length = len(block)
+            damage = Damage(offset, "wrong_length", "the stated length runs into the next record")
         elif remnant:
             cause = f"{remnant} bytes between the end of the block and the next record: wrong Content-Length?"
-            self._fail("damaged_record", cause, remnant_at)
-        self.marked = not complete
-        headers = head.headers if complete else {**head.headers, TRUNCATED: "1"}
-        return Record(offset, head.record_type, head.url, head.date, headers, block, length)
+            damage = damage or Damage(offset, "wrong_length", cause)
+        self.marked = damage is not None and damage.rule == "truncated"
+        return Record(offset, head.record_type, head.url, head.date, head.headers, block, length, damage)
 
     def _block(self, stated: int | None) -> tuple[bytes | None, int]:
         """The block and its length; None for a block above the cap, which streams by."""
@@ -326,21 +325,20 @@ class _Reader:
                 parts.clear()
         return (b"".join(parts) if length <= self.max_block else None), length
 
-    def _separators(self) -> tuple[int, int]:
-        """Read blank lines, and one line of anything else as warcio does; its length and place."""
+    def _separators(self) -> int:
+        """Read blank lines, and one line of anything else as warcio does; its length."""
         cursor = self.cursor
-        remnant = remnant_at = 0
+        remnant = 0
         first = not cursor.skip_blank()
         while line := cursor.peek_line():
             if line.rstrip():
                 if not first or starts_record(line) or line.startswith((GZIP, ZSTD)):
                     break
-                remnant_at = cursor.tell()
                 remnant = cursor.skip_line()
             else:
                 cursor.line()
             first = False
-        return remnant, remnant_at
+        return remnant
 
     def _overrun(self, block: bytes | None, unit: Unit, start: int) -> int:
         """Go back to the record that begins inside a block, when what stands behind the block is none.
@@ -391,10 +389,13 @@ class _Reader:
 
     def _scan(self) -> None:
         """Go on at the next place in this unit where a record begins, or to the unit's end."""
-        raw = isinstance(self.cursor.unit, RawUnit)
+        magic = None
+        if isinstance(self.cursor.unit, RawUnit):
+            head = self.source.peek(0, 8)
+            magic = ZSTD if head.startswith(ZSTD) or is_skippable(head) else GZIP
         self.cursor.take(1)
-        while found := self.cursor.seek_pattern(BOUNDARY, GZIP if raw else None):
-            if found != GZIP or self._is_unit(self._file_offset()):
+        while found := self.cursor.seek_pattern(BOUNDARY, magic):
+            if found != magic or self._is_unit(self._file_offset()):
                 return
             self.cursor.take(1)
 
@@ -402,6 +403,10 @@ class _Reader:
 def _not_a_record(line: bytes) -> str:
     shown = decode(line[:80]).rstrip()
     return f"no record begins here: {shown!r}"
+
+
+def _cut(length: int, stated: int | None) -> str:
+    return f"the file ends inside the record: {length} bytes of its block, {stated or 'unknown'} stated"
 
 
 def _without_separator(block: bytes) -> bytes:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 
 import brotli
+import zstandard
+
+_ZSTD_WINDOW = 8 << 20  # the most that RFC 8878 lets a content encoding ask for
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class HttpError(Exception):
@@ -52,10 +57,10 @@ def _unchunk(body: bytes) -> bytes:
     pieces: list[bytes] = []
     at = 0
     while (end := body.find(b"\n", at)) >= 0:
-        try:
-            size = int(body[at:end].split(b";")[0].strip(), 16)
-        except ValueError:
+        digits = body[at:end].split(b";")[0].strip()
+        if not _CHUNK_SIZE.fullmatch(digits):  # archives often keep the header and join the chunks
             return body if not pieces else b"".join(pieces)
+        size = int(digits, 16)
         if size == 0:
             break
         pieces.append(body[end + 1 : end + 1 + size])
@@ -65,19 +70,20 @@ def _unchunk(body: bytes) -> bytes:
 
 
 def _decode(body: bytes, encoding: str, cap: int) -> bytes:
+    """At most `cap` decoded bytes; of a body that is cut short, what there is."""
     if encoding in ("", "identity") or not body:
         return body
     try:
         if encoding in ("gzip", "x-gzip", "deflate"):
             raw = encoding == "deflate" and body[0] & 0x0F != 8
-            inflate = zlib.decompressobj(-15 if raw else 47)
-            out = inflate.decompress(body, cap + 1)
+            out = zlib.decompressobj(-15 if raw else 47).decompress(body, cap + 1)
         elif encoding == "br":
-            decoder = brotli.Decompressor()
-            out = decoder.process(body, output_buffer_limit=cap + 1)
+            out = brotli.Decompressor().process(body, output_buffer_limit=cap + 1)
+        elif encoding == "zstd":
+            out = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(body).read(cap + 1)
         else:
             raise HttpError("content_encoding", f"unknown encoding {encoding[:40]!r}")
-    except (zlib.error, brotli.error) as error:
+    except (zlib.error, brotli.error, zstandard.ZstdError) as error:
         if body.lstrip()[:1] == b"<":  # archives often keep the header and decode the body
             return body
         raise HttpError("content_encoding", f"{encoding}: {error}") from error

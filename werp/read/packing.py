@@ -29,7 +29,8 @@ _ZSTD_PLAIN_SIZE = 8 << 20
 _ZSTD_DICTIONARY = b"\x37\xa4\x30\xec"
 #: The extractor must hold the window that a frame asks for: 128 MiB is zstd's own limit.
 _ZSTD_WINDOW = 1 << 27
-_DECODE_ERRORS: tuple[type[Exception], ...] = (IsalError, zstandard.ZstdError, EOFError)
+#: isal's stubs declare its error class as an instance.
+_DECODE_ERRORS: Any = (IsalError, zstandard.ZstdError, EOFError)
 
 
 class UnitError(Exception):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: The header set to "1" on a record whose block ends before its stated length (see docs/reading.md).
-TRUNCATED = "x-werp-truncated"
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -21,10 +18,11 @@ class Record:
     url: the target URI without `<>`, spaces as %20; for ARC the URL field.
     date: `WARC-Date` stripped; ARC's 14 digits as `YYYY-MM-DDTHH:MM:SSZ`.
     headers: the record's headers, names in lower case, the first of a repeated name; of an ARC record
-        `uri`, `ip-address`, `archive-date`, `content-type`, `length`. `x-werp-truncated: 1` is added
-        where the block ends before its stated length.
+        `uri`, `ip-address`, `archive-date`, `content-type`, `length`.
     block: the content block; None when it is larger than `max_block_bytes`.
     block_length: bytes that the file holds of the block.
+    damage: what is wrong with the record itself: `truncated`, the file ends inside it; `wrong_length`,
+        it was read whole or nearly so although its stated length is wrong. None for a sound record.
     """
 
     offset: int
@@ -34,14 +32,15 @@ class Record:
     headers: dict[str, str]
     block: bytes | None
     block_length: int
+    damage: Damage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A region that gave no record.
+    """A region that gave no record, or what is wrong with a record.
 
     offset: as for `Record`, or the byte offset of the damage where no record begins there.
-    rule: `not_an_archive`, `damaged_record` or `truncated`.
+    rule: `not_an_archive`, `damaged_record` or `truncated`; of a record see there.
     cause: one line for a person, with the remedy where there is one.
     """
 

@@ -50,9 +50,15 @@ def broken_cases(pages: Mapping[str, Page], site: Site) -> list[Case]:
     add("fragment", f"<title>{title}</title><h1>{title}</h1>{body}", "no html, head or body element")
 
     title, body = text_of("/town/counting-the-trees")
-    odd = body.replace("<p>", '<p class="a" class=b onclick=go("x" <style= id=\'>').replace("</p>", "</p></font></span>")
+    odd = body.replace("<p>", '<p class="a" class=b onclick=go("x" <style= id=\'>').replace(
+        "</p>", "</p></font></span>"
+    )
     odd = odd.replace("&#x27;", "&rsquo")
-    add("attributes", frame(site, title, odd), "doubled and unclosed attributes, stray end tags, an entity cut short")
+    add(
+        "attributes",
+        frame(site, title, odd),
+        "doubled and unclosed attributes, stray end tags, an entity cut short",
+    )
 
     title, body = text_of("/how-to/what-salt-does-to-meat")
     boilerplate = "\n".join(f'<li><a href="/tag/{n}">Tag number {n}</a></li>' for n in range(400))
@@ -61,15 +67,15 @@ def broken_cases(pages: Mapping[str, Page], site: Site) -> list[Case]:
     return cases
 
 
-
-
 def empty_cases(site: Site) -> list[Case]:
     """HTML without text."""
     shell = '<!DOCTYPE html><html><head><script src="/app.js"></script></head><body><div id="root"></div></body></html>'
     frames = '<html><frameset cols="20%,80%"><frame src="menu.html"><frame src="main.html"></frameset></html>'
     pictures = "<html><body>" + '<img src="/p.jpg" width="80">' * 40 + "</body></html>"
     return [
-        html_case(f"https://{site.host}/app", shell, _EMPTY, "an application shell filled by a script", "empty"),
+        html_case(
+            f"https://{site.host}/app", shell, _EMPTY, "an application shell filled by a script", "empty"
+        ),
         html_case(f"https://{site.host}/frames", frames, _EMPTY, "a frame set", "empty"),
         html_case(f"https://{site.host}/pictures", pictures, _EMPTY, "pictures without a word", "empty"),
     ]

@@ -31,9 +31,9 @@ def _decomposed(text: str) -> str:
 _EXACT_COPIES: tuple[tuple[str, str, Callable[[str], str], str, str], ...] = (
     ("/currents/why-the-tide-is-late", "/reposts/the-late-tide", str, "utf-8 meta", "the same article on another site"),
     ("/sky/how-to-weigh-a-star", "/reposts/weigh-a-star?utm_source=mail", _wider, "utf-8 meta", "the same article with other spacing"),
-    ("/body/the-taste-of-nothing", "/reposts/taste", str.upper, "utf-8 meta", "the same article in capitals"),
+    ("/body/the-taste-of-nothing", "/reposts/taste", str.lower, "utf-8 meta", "the same article without capital letters"),
     ("/how-to/onions-without-hurry", "/reposts/onions", _wider, "windows-1252 header", "the same article in another charset"),
-    ("/law/what-a-witness-remembers", "/reposts/witness", str, "utf-16 silent", "the same article in UTF-16"),
+    ("/law/small-print-in-large-letters", "/reposts/small-print", str, "utf-16 silent", "the same article in UTF-16"),
     ("/listings/ferry-times", "/reposts/ferries", _decomposed, "utf-8 meta", "the same listing with decomposed accents"),
     ("/earth/reading-a-river-bend", "/reposts/river-bend", _wider, "utf-8 meta", "the same article on another site"),
 )  # fmt: skip
@@ -82,5 +82,7 @@ def near_copies(pages: Mapping[str, Page], site: Site) -> list[Case]:
             text = text.replace(old, new)
         kept = verdict("kept", "edited in a few words, so no exact duplicate")
         page = replace(pages[original], site=site, path=path, kind="near copy", verdict=kept)
-        copies.append(page_case(replace(page, blocks=tuple(text.split("\n\n")), coding="", charset="utf-8 meta")))
+        copies.append(
+            page_case(replace(page, blocks=tuple(text.split("\n\n")), coding="", charset="utf-8 meta"))
+        )
     return copies

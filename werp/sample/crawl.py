@@ -109,9 +109,10 @@ def _plain(name: str, prose: dict[str, list[Page]], by_path: dict[str, Page]) ->
         *broken.empty_cases(site),
     ]
     whole = b"".join(_warc(case) for case in cases)
-    last = _warc(page_case(prose["bargainbarn"][0]))
+    cut = page_case(prose["bargainbarn"][0])
+    last = _warc(cut)
     rows = [_row(name, case.verdict, case) for case in cases]
-    rows.append(_row(name, verdict("failed read truncated", "the file ends in the middle of a page")))
+    rows.append(_row(name, verdict("failed read truncated", "the file ends in the middle of a page"), cut))
     return File(name, whole + last[: len(last) // 2], rows)
 
 
@@ -157,21 +158,26 @@ def _damaged(name: str, prose: dict[str, list[Page]], by_path: dict[str, Page]) 
         *broken.broken_cases(by_path, prose["kettleandknife"][0].site),
         *oddities.odd_but_readable(broken_site, prose["greenacre"][:3]),
     ]
-    page = archive.gzip_member(_warc(page_case(prose["oldroads"][0])))
+    cut = page_case(prose["oldroads"][0])
+    page = archive.gzip_member(_warc(cut))
     parts = [archive.gzip_member(_warc(case)) for case in before]
     parts.append(archive.ruined_member(page))
     parts += [archive.gzip_member(_warc(case)) for case in after]
     parts.append(page[: len(page) // 2])
     rows = [_row(name, case.verdict, case) for case in before]
-    rows.append(_row(name, verdict("failed read damaged_record", "a gzip member in the middle can't be decoded")))
+    rows.append(
+        _row(name, verdict("failed read damaged_record", "a gzip member in the middle can't be decoded"))
+    )
     rows += [_row(name, case.verdict, case) for case in after]
-    rows.append(_row(name, verdict("failed read truncated", "the file ends in the middle of a gzip member")))
+    rows.append(
+        _row(name, verdict("failed read truncated", "the file ends in the middle of a gzip member"), cut)
+    )
     return File(name, b"".join(parts), rows)
 
 
 def _no_archive(name: str) -> File:
     """What a download leaves that was refused: a page of the object store under an archive's name."""
     data = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>\n'
-    return File(name, data, [_row(name, verdict("failed read not_an_archive", "an error message of the store"))])
-
-
+    return File(
+        name, data, [_row(name, verdict("failed read not_an_archive", "an error message of the store"))]
+    )

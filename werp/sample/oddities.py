@@ -30,7 +30,12 @@ def warcinfo(file_name: str) -> Case:
 
 
 def _no_page(
-    url: str | None, record_type: str, block: bytes, why: str, headers: Headers = (), rule: str = "record_type"
+    url: str | None,
+    record_type: str,
+    block: bytes,
+    why: str,
+    headers: Headers = (),
+    rule: str = "record_type",
 ) -> Case:
     return Case(url, record_type, block, verdict(f"dropped read {rule}", why), "record", headers=headers)
 
@@ -42,7 +47,9 @@ def companions(case: Case) -> tuple[Case, Case]:
     request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: sample\r\n\r\n".encode()
     return (
         replace(_no_page(case.url, "request", request, "what the crawler sent"), date=case.date),
-        replace(_no_page(case.url, "metadata", b"fetchTimeMs: 41\r\n", "what the crawler noted"), date=case.date),
+        replace(
+            _no_page(case.url, "metadata", b"fetchTimeMs: 41\r\n", "what the crawler noted"), date=case.date
+        ),
     )
 
 
@@ -54,7 +61,7 @@ def other_records(site: Site, article: Page) -> list[Case]:
     kept = verdict("kept", "an HTML page stored as a resource")
     return [
         _no_page(f"{base}/again", "revisit", revisit, "the payload is elsewhere", (profile,)),
-        _no_page(f"{base}/text", "conversion", b"Some plain text.", "text made from another record"),
+        _no_page(f"{base}/text", "conversion", b"%PDF-1.4", "made from another record, no text", (("Content-Type", "application/pdf"),)),
         _no_page(f"{base}/rest", "continuation", b"the second half", "a part of a record", (("WARC-Segment-Number", "2"),)),
         _no_page(f"{base}/dot.gif", "resource", _GIF, "an image", (("Content-Type", "image/gif"),), RESOURCE_RULE),
         _no_page(f"{base}/note.txt", "resource", b"A note.", "plain text", (("Content-Type", "text/plain"),), RESOURCE_RULE),
@@ -111,15 +118,14 @@ def mixed_case(site: Site) -> Case:
     """A page in which English leads without a majority."""
     body = "\n".join(f"<p>{line}</p>" for line in _MIXED)
     html = frame(site, "Phrase book", body)
-    return html_case(f"https://{site.host}/phrases", html, "dropped language language.v1.min_score", "a phrase book in five languages", "mixed")  # noqa: E501  # fmt: skip
+    return html_case(f"https://{site.host}/phrases", html, "dropped language language.v1.min_score", "a phrase book in seven languages", "mixed")  # fmt: skip
 
 
 _MIXED = (
     "Good morning, where is the station, please? Guten Morgen, wo ist bitte der Bahnhof?",
-    "Bonjour, où est la gare, s'il vous plaît? Buenos días, ¿dónde está la estación?",
-    "How much is a room with a view of the sea? Wie viel kostet ein Zimmer mit Blick auf das Meer?",
-    "Combien coûte une chambre avec vue sur la mer? ¿Cuánto cuesta una habitación con vistas al mar?",
-    "I would like to pay, and thank you for the soup. Ich möchte zahlen, und danke für die Suppe.",
-    "Je voudrais payer, et merci pour la soupe. Quisiera pagar, y gracias por la sopa.",
-    "Can you tell me when the last boat leaves? We are late and the children are tired.",
+    "Where is the bank, and when does it open? Où est la banque, et à quelle heure ouvre-t-elle?",
+    "How much is a room with a view of the sea? ¿Cuánto cuesta una habitación con vistas al mar?",
+    "I would like to pay, and thank you for the soup. Vorrei pagare, e grazie per la zuppa.",
+    "Can you tell me when the last boat leaves? Kunt u mij zeggen wanneer de laatste boot vertrekt?",
+    "We are late and the children are tired. Estamos atrasados e as crianças estão cansadas.",
 )

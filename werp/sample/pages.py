@@ -183,7 +183,7 @@ document.getElementById('wrap').className += ' ready';
 </script>
 </body>
 </html>
-"""  # noqa: E501
+"""
 
 
 def _tables(page: Page, body: str, related: Sequence[Page], charset: str) -> str:

@@ -8,10 +8,13 @@ else of a rule exists, so a threshold can be changed without measuring again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from werp.edits import Span
+from werp.errors import nearest
 
 if TYPE_CHECKING:
     from werp.signals.batch import TextBatch
@@ -39,15 +42,27 @@ class Rule(BaseModel):
     """Base of every rule family; a subclass adds `rule: Literal["name.v1"]` and thresholds.
 
     stage: the ledger's stage for documents this rule drops.
-    text_stage: the text the signals are measured on (`extracted` = before any line edit).
+    measures: whether it has signals at all; some stages of deduplication read text instead.
+
+    The rules of a recipe are an ordered list: one that stands after an `EditRule` measures the edited text.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: ClassVar[str] = "filter"
-    text_stage: ClassVar[str] = "extracted"
+    measures: ClassVar[bool] = True
 
     rule: str
+
+    @property
+    def name(self) -> str:
+        """The rule's name in the ledger, `<family>.<version>`."""
+        return self.rule
+
+    @property
+    def family(self) -> str:
+        """What `--set` and the signal columns call the rule."""
+        return self.name.partition(".")[0]
 
     def measure_parameters(self) -> dict[str, Any]:
         """The fields that change what is measured (not what is decided): they enter the stage key."""
@@ -60,3 +75,69 @@ class Rule(BaseModel):
     def checks(self) -> list[Check]:
         """The comparisons in the order in which they are applied; the first that holds drops."""
         raise NotImplementedError
+
+    def for_language(self, label: str | None) -> Rule:
+        """The rule with the thresholds it has for a document of this language."""
+        return self
+
+    @property
+    def languages_tuned(self) -> tuple[str, ...]:
+        """The labels for which `for_language` gives other thresholds."""
+        return ()
+
+
+class EditRule(Rule):
+    """A rule that takes characters out of a text: whole lines, phrases, addresses.
+
+    Its `edits` are spans, never a new text, so that the text before and after is there (`werp.edits`).
+    """
+
+    def edit_parameters(self) -> dict[str, Any]:
+        """The fields that change the edits: they enter the key of the documents table."""
+        raise NotImplementedError
+
+    def edits(self, batch: TextBatch) -> list[list[Span]]:
+        """For each text its spans, disjoint, in any order, in characters of the batch's texts."""
+        raise NotImplementedError
+
+    def measure_edits(
+        self, before: TextBatch, spans: list[list[Span]], after: TextBatch
+    ) -> dict[str, pa.Array]:
+        """Signal columns, from the texts before, what was taken out of them, and the texts after."""
+        raise NotImplementedError
+
+
+class LanguageTuned(Rule):
+    """Base of the rules whose fields may differ by language, as FineWeb2's do.
+
+    A document's language is the label of `language.v1`, which such a recipe must list. Fields of `untuned`
+    change what is measured and are one for all languages.
+    """
+
+    untuned: ClassVar[frozenset[str]] = frozenset()
+
+    per_language: dict[str, dict[str, Any]] = Field(
+        {}, description="label: {key: value}; the keys are this rule's own, the others keep their value"
+    )
+
+    @model_validator(mode="after")
+    def _tuned_fields_are_valid(self) -> Self:
+        known = set(type(self).model_fields) - {"rule", "per_language"} - self.untuned
+        for label, fields in self.per_language.items():
+            for key in set(fields) - known:
+                raise ValueError(f"per_language.{label}: unknown key {key}{nearest(key, known)}")
+            self._tuned(label)
+        return self
+
+    def for_language(self, label: str | None) -> Self:
+        """The rule with this language's fields."""
+        return self._tuned(label) if label in self.per_language else self
+
+    @property
+    def languages_tuned(self) -> tuple[str, ...]:
+        """The labels of `per_language`."""
+        return tuple(self.per_language)
+
+    def _tuned(self, label: str | None) -> Self:
+        own = self.model_dump(exclude={"per_language"}) | self.per_language[label or ""]
+        return type(self).model_validate(own)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from werp.edits import Span, apply_edits
+
 if TYPE_CHECKING:
     from werp.signals.split import Split
+
+Language = tuple[str | None, float | None]
 
 
 @dataclass(frozen=True)
 class TextBatch:
     """Documents as three lists of one length; `split` is made at its first use and shared by the rules.
+
+    segmenter: what finds the words of scripts without spaces: `icu` by dictionary (`werp.signals.segment`),
+        None takes what stands between spaces and marks.
 
     A batch holds at most 2**31 - 1 characters; its split takes about 9 bytes a character of English.
     """
@@ -20,6 +28,8 @@ class TextBatch:
     ids: list[str]
     urls: list[str]
     texts: list[str]
+    segmenter: str | None = None
+    _languages: dict[str | None, list[Language]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         lengths = (len(self.ids), len(self.urls), len(self.texts))
@@ -35,7 +45,26 @@ class TextBatch:
         # Imported at need: numba alone takes 0.6 s, and a worker that reads or writes never splits.
         from werp.signals.split import split_texts  # noqa: PLC0415
 
-        return split_texts(self.texts)
+        if self.segmenter is None:
+            return split_texts(self.texts)
+        from werp.signals.segment import segmented  # noqa: PLC0415
+
+        return segmented(split_texts(self.texts), self.texts, [label for label, _ in self.languages()])
+
+    def languages(self, model: str | None = None) -> list[Language]:
+        """(label, probability) of each text as it was extracted; an edited batch has those of its source."""
+        if model not in self._languages:
+            from werp.language import identify  # noqa: PLC0415
+
+            self._languages[model] = [identify(text, model) for text in self.texts]
+        return self._languages[model]
+
+    def edited(self, spans: Sequence[Sequence[Span]]) -> TextBatch:
+        """The batch after these edits; itself where there are none."""
+        if not any(spans):
+            return self
+        texts = [apply_edits(text, own) for text, own in zip(self.texts, spans, strict=True)]
+        return replace(self, texts=texts)
 
     def words(self, index: int) -> list[str]:
         """The words of one text as strings; for reading and tests, not for measuring."""

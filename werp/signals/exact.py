@@ -22,8 +22,9 @@ class Exact(Rule):
     stage: ClassVar[str] = "dedup"
 
     rule: Literal["exact.v1"] = "exact.v1"
-    survivor: Literal["first", "longest", "best"] = Field(
-        "first", description="first by (file, offset); longest text; best by `score`. Ties go to the first"
+    survivor: Literal["first", "newest", "longest", "best"] = Field(
+        "first",
+        description="first by (file, offset), newest date, longest text, best `score`; of equals the first",
     )
     score: str = Field("language.score", description="the signal that `best` compares; higher is better")
 

@@ -13,14 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from werp.signals.base import Check, Rule
+from werp.signals.base import Check, LanguageTuned
 from werp.signals.batch import TextBatch
 from werp.signals.characters import character_table
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 
 
-class GopherQuality(Rule):
+class GopherQuality(LanguageTuned):
     """A threshold of None is not checked. Signals, each named `gopher_quality.<name>`:
 
     words (int64): words that are not pure punctuation.
@@ -45,10 +45,19 @@ class GopherQuality(Rule):
     min_alpha_word_ratio: float | None = Field(0.8, ge=0, description="smallest share of words with a letter")
     min_stop_words: int | None = Field(2, ge=0, description="fewest distinct stop words")
     stop_words: tuple[str, ...] = Field(STOP_WORDS, description="the stop words counted (case-sensitive)")
+    distinct_stop_words: bool = Field(
+        True, description="count how many of them occur (datatrove); false counts every occurrence (DCLM)"
+    )
 
     def measure_parameters(self) -> dict[str, Any]:
-        """The stop words; their order means nothing."""
-        return {"stop_words": sorted(set(self.stop_words))}
+        """The stop words, those of languages with their own too; their order means nothing."""
+        own = {
+            label: sorted(set(fields["stop_words"]))
+            for label, fields in self.per_language.items()
+            if "stop_words" in fields
+        }
+        counted = {"stop_words": sorted(set(self.stop_words)), "count_distinct": self.distinct_stop_words}
+        return counted | ({"per_language": own} if own else {})
 
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Count words, marks and lines of each text."""
@@ -57,10 +66,17 @@ class GopherQuality(Rule):
         from werp.signals.words import hash_words  # noqa: PLC0415
 
         split = batch.split
-        stops = np.sort(hash_words(sorted(set(self.stop_words))))
-        words, length, alpha, stop = count_words(
-            split.word_start, split.word_end, split.word_hash, split.word_bits, split.word_offsets, stops
-        )
+        spans = (split.word_start, split.word_end, split.word_hash, split.word_bits, split.word_offsets)
+
+        def count(own: GopherQuality) -> Any:
+            stops = np.sort(hash_words(sorted(set(own.stop_words))))
+            return count_words(*spans, stops, own.distinct_stop_words)
+
+        words, length, alpha, stop = count(self)
+        labels = [label for label, _ in batch.languages()] if self.per_language else []
+        for label in sorted({label for label in labels if label in self.per_language}):
+            at = np.array([own == label for own in labels])
+            stop[at] = count(self.for_language(label))[3][at]
         hashes, dots, lines, bullets, trailing = count_marks(
             split.codes, split.text_offsets, character_table()
         )

@@ -32,14 +32,14 @@ repetition, which can only raise a share; among a million in one text its chance
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from werp.signals.base import Check, Rule
+from werp.signals.base import Check, LanguageTuned
 from werp.signals.batch import TextBatch
 from werp.signals.characters import character_table
 
@@ -54,11 +54,13 @@ _ORDER = {
 }
 
 
-class GopherRepetition(Rule):
+class GopherRepetition(LanguageTuned):
     """Signals (float64) `gopher_repetition.<counting>.<name>`; `max_<name>` is the limit, None unchecked.
 
     A share with nothing to divide by (an empty text; for `dclm` no line or no word) is null and never drops.
     """
+
+    untuned: ClassVar[frozenset[str]] = frozenset({"counting"})
 
     rule: Literal["gopher_repetition.v1"] = "gopher_repetition.v1"
     counting: Literal["datatrove", "dclm"] = Field("datatrove", description="whose way of counting")

@@ -13,15 +13,16 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from werp.language import find_model, identify
-from werp.signals.base import Check, Rule
+from werp.language import find_model
+from werp.signals.base import Check, LanguageTuned
 from werp.signals.batch import TextBatch
 
 
-class Language(Rule):
+class Language(LanguageTuned):
     """Signals `language.label` (ISO code) and `language.score` (probability, 0-1), null for blank text."""
 
     stage: ClassVar[str] = "language"
+    untuned: ClassVar[frozenset[str]] = frozenset({"languages", "model"})
 
     rule: Literal["language.v1"] = "language.v1"
     languages: tuple[str, ...] | None = Field(("en",), description="labels kept; null keeps every language")
@@ -34,7 +35,7 @@ class Language(Rule):
 
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Identify each text as a whole."""
-        found = [identify(text, self.model) for text in batch.texts]
+        found = batch.languages(self.model)
         return {
             "language.label": pa.array([label for label, _ in found], pa.string()),
             "language.score": pa.array([score for _, score in found], pa.float64()),

@@ -11,8 +11,11 @@ from werp.signals.words import HAS_ALPHA, HAS_TEXT, native
 
 
 @native
-def count_words(start: Any, end: Any, hashes: Any, bits: Any, offsets: Any, stops: Any) -> Any:
-    """Per text: words beside pure punctuation, their characters, words with a letter, stop words met."""
+def count_words(start: Any, end: Any, hashes: Any, bits: Any, offsets: Any, stops: Any, once: bool) -> Any:
+    """Per text: words beside pure punctuation, their characters, words with a letter, stop words met.
+
+    once: count each stop word at its first occurrence alone.
+    """
     texts = len(offsets) - 1
     words, length, alpha, stop = (
         np.zeros(texts, np.int64),
@@ -29,7 +32,7 @@ def count_words(start: Any, end: Any, hashes: Any, bits: Any, offsets: Any, stop
                 words[t] += 1
                 length[t] += end[w] - start[w]
             k = np.searchsorted(stops, hashes[w])
-            if k < len(stops) and stops[k] == hashes[w] and not met[k]:
+            if k < len(stops) and stops[k] == hashes[w] and not (once and met[k]):
                 met[k] = True
                 stop[t] += 1
     return words, length, alpha, stop

@@ -2,22 +2,21 @@
 
 Source: RefinedWeb (arXiv 2306.01116, G.1: domain list, hard words, two soft words, substrings); the default
 of one soft word tolerated is datatrove's `url_filter.py` (its `soft_word_threshold` = 2 drops).
-The lists are the user's: no recipe needs one, and none is shipped.
+The lists are their publishers' and none is shipped; `werp.lists` says where they are looked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pydantic import Field
 
+from werp.lists import list_digest, read_list
 from werp.signals.base import Check, Rule
 from werp.signals.batch import TextBatch
 
@@ -30,8 +29,8 @@ class Url(Rule):
     """Signals: `url.blocked_domain`, `url.blocked_word`, `url.blocked_substring` (string: the entry that
     matched, else null), `url.soft_word_hits` (int64: distinct soft words). Without its list a signal is null.
 
-    Each list is a UTF-8 file with one entry a line; `#` begins a comment line; case does not matter. It is
-    read once for a rule object; one that cannot be read raises ValueError with field, path and remedy.
+    Each list is a file as `werp.lists` describes it, read once for a rule object; one that cannot be read
+    raises WerpError with field, path and remedy.
 
     domains: the host or any parent of it is an entry, `www.` ignored on both sides.
     words: a whole word of the URL cut at everything but letters and digits; entries lose the rest likewise.
@@ -50,7 +49,7 @@ class Url(Rule):
     def measure_parameters(self) -> dict[str, Any]:
         """SHA-256 of each list's content: a list may move, but not change, without a new measurement."""
         given = [field for field in _LISTS if getattr(self, field) is not None]
-        return {field: hashlib.sha256(self._read(field)).hexdigest() for field in given}
+        return {field: list_digest(f"{self.rule}.{field}", getattr(self, field)) for field in given}
 
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Match each address against the lists that are given."""
@@ -68,6 +67,15 @@ class Url(Rule):
             **{f"url.{name}": pa.array(column, pa.string()) for name, column in columns.items()},
         }
 
+    def verdict(self, url: str) -> tuple[Check, str] | None:
+        """The first check that drops this address, and the value it holds for; None keeps it."""
+        columns = self.measure(TextBatch([""], [url], [""]))
+        for check in self.checks():
+            value = columns[check.signal][0].as_py()
+            if value is not None and (check.drop_if == "set" or value > check.threshold):
+                return check, str(value)
+        return None
+
     def checks(self) -> list[Check]:
         """Those of the lists that are given, in datatrove's order."""
         every = (
@@ -78,36 +86,16 @@ class Url(Rule):
         )
         return [check for path, check in every if path is not None]
 
-    def _read(self, field: str) -> bytes:
-        path = getattr(self, field)
-        if path is None:
-            return b""
-        try:
-            return Path(path).read_bytes()
-        except OSError as error:
-            raise ValueError(
-                f"recipe field url.v1.{field}: cannot read list file {path!r} ({error.strerror}); "
-                "name a text file with one entry a line, or leave the field out"
-            ) from error
-
-    def _lines(self, field: str, clean: Callable[[str], str]) -> frozenset[str]:
-        try:
-            lines = self._read(field).decode("utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"recipe field url.v1.{field}: list file {getattr(self, field)!r} is not UTF-8 "
-                f"(byte {error.start}); save it as UTF-8"
-            ) from error
-        entries = (clean(line.strip().lower()) for line in lines if not line.lstrip().startswith("#"))
-        return frozenset(entry for entry in entries if entry)
+    def _list(self, field: str, clean: Callable[[str], str]) -> frozenset[str]:
+        return read_list(f"{self.rule}.{field}", getattr(self, field), clean)
 
     @cached_property
     def _entries(self) -> tuple[frozenset[str], frozenset[str], frozenset[str], _Substrings | None]:
-        substrings = self._lines("blocked_substrings", lambda entry: entry.translate(_JOINTS))
+        substrings = self._list("blocked_substrings", lambda entry: entry.translate(_JOINTS))
         return (
-            self._lines("blocked_domains", _host),
-            self._lines("blocked_words", lambda entry: _NOT_A_WORD.sub("", entry)),
-            self._lines("soft_words", lambda entry: _NOT_A_WORD.sub("", entry)),
+            self._list("blocked_domains", _host),
+            self._list("blocked_words", lambda entry: _NOT_A_WORD.sub("", entry)),
+            self._list("soft_words", lambda entry: _NOT_A_WORD.sub("", entry)),
             _Substrings(substrings) if substrings else None,
         )
 

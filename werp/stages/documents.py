@@ -1,14 +1,13 @@
-"""Stage read + extract: one archive file into its `records` and `documents` tables."""
+"""Stage read + extract: one input file into its `records` and `documents` tables."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import resource
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from werp.edits import apply_edits
 from werp.extract.guard import Casualty, Extraction, Guard
-from werp.pages import ReadOptions, Row, crawl_of_name, crawl_of_warcinfo, row_of
+from werp.extract.prefilters import LanguagePrefilter, PagePrefilter, Prefilter
+from werp.pages import ReadOptions, Row, crawl_of_name, crawl_of_warcinfo, row_of, row_of_given
 from werp.progress import Heartbeat
-from werp.read import Record, read_records
-from werp.recipe import ExtractOptions
+from werp.read import Record, is_rows, read_records, read_rows
+from werp.recipe import ExtractOptions, Recipe
 from werp.rundir import new_file
-from werp.stages.unit import Unit
+from werp.signals.base import Rule
+from werp.signals.batch import TextBatch
+from werp.signals.chain import edit
+from werp.stages.unit import Unit, edits_key
 from werp.tables import DOCUMENTS, DROPPED, FAILED, RECORDS
 
 _FLUSH_BYTES = 16 << 20  # text held before a row group is written
@@ -32,14 +36,15 @@ _MAX_WAITING = 1024  # settled rows held back behind the page in extraction
 _guards: dict[str, Guard] = {}
 
 
-def guard_for(options: ExtractOptions) -> Guard:
+def guard_for(options: ExtractOptions, prefilters: Sequence[Prefilter]) -> Guard:
     """This process's guard for these options: its child outlives the task, since starting costs a second."""
-    key = options.model_dump_json()
+    on_text = [prefilter for prefilter in prefilters if isinstance(prefilter, LanguagePrefilter)]
+    key = options.model_dump_json() + "".join(prefilter.model_dump_json() for prefilter in on_text)
     if key not in _guards:
         for old in _guards.values():
             old.close()
         _guards.clear()
-        _guards[key] = Guard(options.extractors, options.caps)
+        _guards[key] = Guard(options.extractors, options.caps, on_text)
     return _guards[key]
 
 
@@ -53,7 +58,6 @@ class Meta:
     text_bytes: int = 0
     read_seconds: float = 0.0
     extract_seconds: float = 0.0
-    peak_rss_mb: float = 0.0
     extract_peak_rss_mb: float = 0.0
     casualties: dict[str, int] = field(default_factory=dict)
 
@@ -66,8 +70,7 @@ def read_meta(records: Path) -> Meta:
 
 def write_documents(
     unit: Unit,
-    read: ReadOptions,
-    extract: ExtractOptions,
+    recipe: Recipe,
     limit: int | None,
     work: Path,
     heartbeat: Heartbeat,
@@ -77,12 +80,12 @@ def write_documents(
     The records table is renamed into place last: where it exists, both are whole. Memory is
     bounded by one record, one page's text and a row group, whatever the file's size.
 
-    limit: stop after this many HTML pages of the file; None reads it all.
+    limit: stop after this many pages (HTML, or texts given) of the file; None reads it all.
     """
     meta = Meta()
-    guard = guard_for(extract)
+    guard = guard_for(recipe.extract, recipe.prefilters)
     guard.peak_rss_mb = 0.0
-    rows = _timed_rows(_rows(unit, read, limit), meta, heartbeat)
+    rows = _timed_rows(_rows(unit, recipe, limit), meta, heartbeat)
     temporary = work / "tmp"
     records_path, documents_path = work / "records" / unit.documents, work / "documents" / unit.documents
     with (
@@ -92,23 +95,43 @@ def write_documents(
         pq.ParquetWriter(documents_partial, DOCUMENTS, compression="zstd") as documents,
     ):
         for batch in _batches(_extracted(rows, guard, meta)):
-            _write_batch(batch, records, documents, meta)
+            _write_batch(batch, recipe.edits(), records, documents, meta)
         meta.extract_peak_rss_mb = guard.peak_rss_mb
-        meta.peak_rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
         records.add_key_value_metadata({"werp.meta": json.dumps(meta.__dict__)})
 
 
-def _rows(unit: Unit, options: ReadOptions, limit: int | None) -> Iterator[Row]:
-    name = unit.file.name
-    crawl = crawl_of_name(name)
+def _rows(unit: Unit, recipe: Recipe, limit: int | None) -> Iterator[Row]:
+    prefilters = [prefilter for prefilter in recipe.prefilters if isinstance(prefilter, PagePrefilter)]
     pages = 0
-    for item in read_records(unit.file.path, max_block_bytes=options.max_record_mb << 20):
-        if isinstance(item, Record) and item.record_type == "warcinfo":
-            crawl = crawl_of_warcinfo(item) or crawl
-        row = row_of(item, name, crawl, options)
-        pages += row.html is not None
+    for row in _file_rows(unit, recipe.read):
+        pages += row.is_page
+        if row.html is not None:
+            _prefilter(row, prefilters)
         yield row
         if limit is not None and pages >= limit:
+            return
+
+
+def _file_rows(unit: Unit, options: ReadOptions) -> Iterator[Row]:
+    name, most = unit.file.name, options.max_record_mb << 20
+    crawl = crawl_of_name(name)
+    if is_rows(name):
+        for given in read_rows(unit.file.path, options.fields, max_row_bytes=most):
+            yield row_of_given(given, name, crawl, options)
+        return
+    for item in read_records(unit.file.path, max_block_bytes=most):
+        if isinstance(item, Record) and item.record_type == "warcinfo":
+            crawl = crawl_of_warcinfo(item) or crawl
+        yield row_of(item, name, crawl, options)
+
+
+def _prefilter(row: Row, prefilters: Sequence[PagePrefilter]) -> None:
+    """Settle a page that one of the prefilters skips."""
+    assert row.html is not None
+    for prefilter in prefilters:
+        skipped = prefilter.skips(row.columns["url"] or "", row.columns.get("mime"), row.html)
+        if skipped is not None:
+            row.settle(DROPPED, "prefilter", *skipped)
             return
 
 
@@ -120,7 +143,7 @@ def _timed_rows(rows: Iterator[Row], meta: Meta, heartbeat: Heartbeat) -> Iterat
         if row is None:
             return
         meta.records += 1
-        meta.pages += row.html is not None
+        meta.pages += row.is_page
         heartbeat.beat(row.columns["warc_offset"], meta.records, meta.pages)
         yield row
 
@@ -146,6 +169,10 @@ def _extracted(rows: Iterator[Row], guard: Guard, meta: Meta) -> Iterator[Row]:
             in_flight = row
         elif in_flight is None:
             yield row
+        elif row.text is not None:  # texts given are not heaped up behind a slow page
+            yield from land()
+            in_flight = None
+            yield row
         else:
             waiting.append(row)
             if len(waiting) >= _MAX_WAITING:
@@ -160,7 +187,9 @@ def _settle(row: Row, extraction: Extraction, meta: Meta) -> None:
         row.casualties.append(_describe(casualty))
         key = f"{casualty.extractor}.{casualty.rule}"
         meta.casualties[key] = meta.casualties.get(key, 0) + 1
-    if extraction.text is None:
+    if extraction.skipped is not None:
+        row.settle(DROPPED, "prefilter", *extraction.skipped)
+    elif extraction.text is None:
         last = extraction.casualties[-1]
         row.settle(FAILED, "extract", last.rule, last.cause)
     elif not extraction.text.strip():
@@ -187,16 +216,20 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _write_batch(
-    batch: list[Row], records: pq.ParquetWriter, documents: pq.ParquetWriter, meta: Meta
+    batch: list[Row],
+    rules: Sequence[Rule],
+    records: pq.ParquetWriter,
+    documents: pq.ParquetWriter,
+    meta: Meta,
 ) -> None:
     texts: list[dict[str, Any]] = []
     for row in batch:
         row.columns["casualty"] = "; ".join(row.casualties) or None
         if row.text is None:
             continue
-        data = row.text.encode("utf-8", "replace")
+        # What an archive may hold that UTF-8 can't: spans count the characters of what is stored.
+        text = row.text.encode("utf-8", "replace").decode("utf-8")
         meta.documents += 1
-        meta.text_bytes += len(data)
         texts.append(
             {
                 "id": row.columns["id"],
@@ -204,14 +237,35 @@ def _write_batch(
                 "payload_digest": row.columns["payload_digest"],
                 "extractor": row.extractor,
                 "charset": row.charset,
-                "text": row.text,
-                "text_sha256": hashlib.sha256(data).hexdigest(),
-                "removed": [],
+                "text": text,
             }
         )
     records.write_table(pa.Table.from_pylist([_clean(row.columns) for row in batch], RECORDS))
     if texts:
-        documents.write_table(pa.Table.from_pylist(texts, DOCUMENTS))
+        meta.text_bytes += sum(len(row["text"].encode()) for row in texts)
+        documents.write_table(_edited(texts, rules))
+
+
+def _edited(rows: list[dict[str, Any]], rules: Sequence[Rule]) -> pa.Table:
+    """Documents with the spans that the rules take out, and the hash of the text that is left."""
+    batch = TextBatch(
+        [row["id"] for row in rows], [row["url"] or "" for row in rows], [row["text"] for row in rows]
+    )
+    for row, spans in zip(rows, edit(rules, batch), strict=True):
+        row["removed"] = [span._asdict() for span in spans]
+        row["text_sha256"] = hashlib.sha256(apply_edits(row["text"], spans).encode()).hexdigest()
+    return pa.Table.from_pylist(rows, DOCUMENTS)
+
+
+def write_edited(stored: Path, target: Path, rules: Sequence[Rule], temporary: Path) -> None:
+    """A documents table under other line rules, from a stored one: no archive is opened."""
+    with (
+        pq.ParquetFile(stored) as source,
+        new_file(target, temporary) as partial,
+        pq.ParquetWriter(partial, DOCUMENTS, compression="zstd") as documents,
+    ):
+        for batch in source.iter_batches(1024):
+            documents.write_table(_edited(batch.to_pylist(), rules))
 
 
 def _clean(columns: dict[str, Any]) -> dict[str, Any]:
@@ -224,21 +278,27 @@ def _clean(columns: dict[str, Any]) -> dict[str, Any]:
 
 def ensure_documents(
     unit: Unit,
-    read: ReadOptions,
-    extract: ExtractOptions,
+    recipe: Recipe,
     limit: int | None,
     work: Path,
     heartbeat: Heartbeat,
     found: tuple[Path, Path] | None,
 ) -> Meta:
-    """Have the unit's tables in `work`: staged already, linked from another run, or made now."""
+    """Have the unit's tables in `work`: staged already, taken from another run, or made now.
+
+    found: stored records and documents of the same extraction. Where their line rules are others, the text
+    is taken over and the edits are made anew.
+    """
     records, documents = work / "records" / unit.documents, work / "documents" / unit.documents
     if not records.is_file():
         if found is None:
-            write_documents(unit, read, extract, limit, work, heartbeat)
+            write_documents(unit, recipe, limit, work, heartbeat)
         else:
-            for source, target in ((found[1], documents), (found[0], records)):
-                _link(source, target, work / "tmp")
+            if edits_key(found[1].name) == edits_key(unit.documents):
+                _link(found[1], documents, work / "tmp")
+            else:
+                write_edited(found[1], documents, recipe.edits(), work / "tmp")
+            _link(found[0], records, work / "tmp")
     return read_meta(records)
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from werp.recipe import ShardOptions
 from werp.rundir import new_file
+from werp.stages.published import published_texts, removed_spans
 from werp.tables import KEPT, SHARD
 
 
@@ -25,6 +26,7 @@ class Sources:
     documents: Path
     signals: Path
     ledger: Path
+    dedup: Path | None
     kept_bytes: int
 
 
@@ -55,19 +57,27 @@ def plan_shards(kept_bytes: Sequence[int], target: int) -> list[list[int]]:
 
 
 def write_group(
-    number: int, sources: Sequence[Sources], folder: Path, options: ShardOptions, temporary: Path
+    number: int,
+    sources: Sequence[Sources],
+    folder: Path,
+    options: ShardOptions,
+    scores: Sequence[str],
+    temporary: Path,
 ) -> list[str]:
     """Write one group's shards, `part-<group>-<n>`; returns their names. A file already there is kept.
 
     A shard is closed at the document with which its text reaches `options.target_mb`.
+
+    scores: signals that become columns, `quality.betr` as `quality_betr`.
     """
     names: list[str] = []
-    batches = (batch for source in sources for batch in _kept(source))
+    schema = shard_schema(scores)
+    batches = (batch for source in sources for batch in _kept(source, scores, schema))
     for part, shard in enumerate(_cut(batches, options.target_mb << 20)):
         name = f"part-{number:05d}-{part:03d}.{options.format}"
         if not (folder / name).exists():
             with new_file(folder / name, temporary) as partial:
-                _write(shard, partial, options.format)
+                _write(shard, schema, partial, options.format)
         else:
             for _ in shard:  # the next shard begins where this one ends
                 pass
@@ -101,18 +111,24 @@ def _cut(batches: Iterator[pa.RecordBatch], target: int) -> Iterator[Iterator[pa
         yield shard()
 
 
-def _write(batches: Iterator[pa.RecordBatch], path: Path, kind: str) -> None:
+def shard_schema(scores: Sequence[str]) -> pa.Schema:
+    """The shards' schema with the recipe's scores (float64)."""
+    fields = [*SHARD, *(pa.field(name.replace(".", "_"), pa.float64()) for name in scores)]
+    return pa.schema(fields, metadata=SHARD.metadata)
+
+
+def _write(batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: Path, kind: str) -> None:
     with ExitStack() as stack:
         if kind == "parquet":
-            writer: Any = stack.enter_context(pq.ParquetWriter(path, SHARD, compression="zstd"))
+            writer: Any = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
         else:
             options = pa.ipc.IpcWriteOptions(compression="zstd")
-            writer = stack.enter_context(pa.ipc.new_file(str(path), SHARD, options=options))
+            writer = stack.enter_context(pa.ipc.new_file(str(path), schema, options=options))
         for batch in batches:
             writer.write_batch(batch)
 
 
-def _kept(source: Sources) -> Iterator[pa.RecordBatch]:
+def _kept(source: Sources, scores: Sequence[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The kept rows of one input file as shard rows, in its order."""
     if not source.kept_bytes:
         return
@@ -125,14 +141,16 @@ def _kept(source: Sources) -> Iterator[pa.RecordBatch]:
     kept = pc.equal(outcome, KEPT).filter(is_document).combine_chunks()
     names = pq.read_schema(source.signals).names
     wanted = [name for name in ("language.label", "language.score") if name in names]
-    signals = pq.read_table(source.signals, columns=wanted).combine_chunks()
+    signals = pq.read_table(source.signals, columns=[*wanted, *scores]).combine_chunks()
+    removed = removed_spans(source.dedup)
     at = 0
     with pq.ParquetFile(source.documents) as documents:
-        for batch in documents.iter_batches(1024, columns=["id", "url", "text"]):
+        for batch in documents.iter_batches(1024, columns=["id", "url", "text", "removed"]):
             rows = slice(at, at + batch.num_rows)
             at += batch.num_rows
             mask = kept[rows]
-            columns = {name: batch.column(name) for name in ("id", "url", "text")}
+            columns = {"id": batch.column("id"), "url": batch.column("url")}
+            columns["text"] = published_texts(batch, removed)
             for name in ("crawl", "warc_file", "warc_offset", "date"):
                 columns[name] = _column(facts, name)[rows]
             empty = pa.nulls(batch.num_rows, pa.string())
@@ -140,7 +158,9 @@ def _kept(source: Sources) -> Iterator[pa.RecordBatch]:
             columns["language_score"] = (
                 _column(signals, "language.score")[rows] if wanted else pa.nulls(batch.num_rows, pa.float64())
             )
-            shard = pa.RecordBatch.from_arrays([columns[name] for name in SHARD.names], schema=SHARD)
+            for name in scores:
+                columns[name.replace(".", "_")] = _column(signals, name)[rows]
+            shard = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
             shard = shard.filter(mask)
             if shard.num_rows:
                 yield shard

@@ -1,0 +1,60 @@
+"""Train a quality classifier and prove it on held-out sources.
+
+    spark-submit jobs/train_classifier.py --preset dclm --output out/dclm
+    python jobs/train_classifier.py --preset betr --set betr.top=0.05 --output out/betr
+    python jobs/train_classifier.py --spec mine.yaml --output out/mine --dry-run
+
+Training is one process: fastText with one thread is what makes two trainings equal, and Spark has nothing to
+spread. `spark-submit` runs it all the same, on the driver.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from werp.errors import WerpError
+from werp.progress import say
+from werp.quality.spec import load_spec, preset_names
+from werp.quality.training import train_classifier
+
+
+def main(
+    output: Annotated[Path, typer.Option(help="folder for the model, its card, thresholds and report")],
+    preset: Annotated[str | None, typer.Option(help=f"one of {', '.join(preset_names())}")] = None,
+    spec: Annotated[Path | None, typer.Option(help="a spec of your own, YAML")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key: fasttext.epoch=10")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="replace a model that is there")] = False,
+    dry_run: Annotated[bool, typer.Option(help="print the spec with every default, and stop")] = False,
+) -> None:
+    """Train a fastText classifier from a spec: model, card, threshold table, report."""
+    if (preset is None) == (spec is None):
+        raise WerpError("give --preset or --spec; `--preset dclm --dry-run` prints one to start from")
+    if spec is not None and spec.suffix not in (".yaml", ".yml"):
+        raise WerpError(f"--spec {spec}: a spec is a YAML file")
+    chosen = load_spec(preset or str(spec), overrides or [])
+    if dry_run:
+        print(json.dumps(chosen.model_dump(mode="json"), indent=2))
+        return
+    card = train_classifier(chosen, output, force=force)
+    held = card["held_out"]
+    say(
+        f"{output / card['model']['file']}: held-out ROC-AUC {held['roc_auc']} (95 %: {held['roc_auc_95']}),"
+        f" accuracy {held['accuracy']}; {output}/card.json, thresholds.json, report.html"
+    )
+
+
+if __name__ == "__main__":
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(main)
+    try:
+        app()
+    except WerpError as error:
+        print(f"train_classifier: {error}", file=sys.stderr)
+        sys.exit(2)

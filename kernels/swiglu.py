@@ -1,0 +1,83 @@
+"""SwiGLU's pointwise part (arXiv 2002.05202): silu(gate) * up, gate and up side by side in one row.
+
+The backward pass writes both gradients side by side in one pass, so that the projection's two matrix products
+need no concatenation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.nn import functional
+
+
+def swiglu_reference(gate_up_N2F: Tensor) -> Tensor:
+    """silu(gate) * up, in float32, back in the dtype that came."""
+    gate_NF, up_NF = gate_up_N2F.float().chunk(2, dim=-1)
+    return (functional.silu(gate_NF) * up_NF).to(gate_up_N2F.dtype)
+
+
+@triton.jit
+def swiglu_fwd_kernel(gate_up_ptr, h_ptr, F, BLOCK: tl.constexpr):
+    """One block of one row a program."""
+    row = tl.program_id(0).to(tl.int64)
+    cols = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = cols < F
+    gate = tl.load(gate_up_ptr + row * 2 * F + cols, mask=inside, other=0.0).to(tl.float32)
+    up = tl.load(gate_up_ptr + row * 2 * F + F + cols, mask=inside, other=0.0).to(tl.float32)
+    h = gate * tl.sigmoid(gate) * up
+    tl.store(h_ptr + row * F + cols, h.to(h_ptr.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def swiglu_bwd_kernel(gate_up_ptr, dh_ptr, dgate_up_ptr, F, BLOCK: tl.constexpr):
+    """d silu(g) = s (1 + g (1 - s)) with s = sigmoid(g)."""
+    row = tl.program_id(0).to(tl.int64)
+    cols = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = cols < F
+    gate = tl.load(gate_up_ptr + row * 2 * F + cols, mask=inside, other=0.0).to(tl.float32)
+    up = tl.load(gate_up_ptr + row * 2 * F + F + cols, mask=inside, other=0.0).to(tl.float32)
+    dh = tl.load(dh_ptr + row * F + cols, mask=inside, other=0.0).to(tl.float32)
+    s = tl.sigmoid(gate)
+    dgate = dh * up * s * (1.0 + gate * (1.0 - s))
+    dup = dh * gate * s
+    kind = dgate_up_ptr.dtype.element_ty
+    tl.store(dgate_up_ptr + row * 2 * F + cols, dgate.to(kind), mask=inside)
+    tl.store(dgate_up_ptr + row * 2 * F + F + cols, dup.to(kind), mask=inside)
+
+
+def _grid(N: int, F: int) -> tuple[tuple[int, int], int]:
+    # The largest block that leaves at most a third of its lanes idle: 4,096 was the fastest where it fits.
+    blocks = (b for b in (4096, 2048, 1024, 512) if triton.cdiv(F, b) * b <= 1.34 * F)
+    block = next(blocks, triton.next_power_of_2(min(F, 512)))
+    return (N, triton.cdiv(F, block)), block
+
+
+class _SwiGLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate_up_N2F: Tensor) -> Tensor:
+        N, F = gate_up_N2F.shape[0], gate_up_N2F.shape[1] // 2
+        h_NF = torch.empty(N, F, dtype=gate_up_N2F.dtype, device=gate_up_N2F.device)
+        grid, block = _grid(N, F)
+        swiglu_fwd_kernel[grid](gate_up_N2F, h_NF, F, BLOCK=block)
+        ctx.save_for_backward(gate_up_N2F)
+        return h_NF
+
+    @staticmethod
+    def backward(ctx: Any, dh_NF: Tensor) -> Tensor:
+        (gate_up_N2F,) = ctx.saved_tensors
+        N, F = dh_NF.shape
+        dgate_up_N2F = torch.empty_like(gate_up_N2F)
+        grid, block = _grid(N, F)
+        swiglu_bwd_kernel[grid](gate_up_N2F, dh_NF, dgate_up_N2F, F, BLOCK=block)
+        return dgate_up_N2F
+
+
+def swiglu(gate_up_N2F: Tensor) -> Tensor:
+    """The fused operator; see `swiglu_reference`. Rows must be contiguous."""
+    h_NF: Tensor = _SwiGLU.apply(gate_up_N2F)
+    return h_NF

@@ -1,0 +1,151 @@
+"""Checkpoints of a run under way: OUTPUT/checkpoints/step-NNNNNNN, each with all that a trainer goes on with.
+
+    model.safetensors, tokenizer.json, config.json
+        as `models.checkpoint` reads them: any of them can be evaluated
+    state-00000-of-00001.safetensors
+        master weights and moments by parameter, float32, and the guard's history; with sharded training a
+        file a process, each with its rows of every parameter
+    state.json
+        step, seconds, data fingerprint, configuration
+
+A folder appears whole, by one rename. Nothing is pickled. Any number of processes can go on from any number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models.checkpoint import write_checkpoint, write_whole
+from models.errors import ModelError
+
+NAME = re.compile(r"step-(\d{7})")
+
+
+class Checkpointer:
+    """Writes a run's checkpoints, in the background where one process writes all of it.
+
+    The tensors are copied to the host first; training goes on while they are written.
+    """
+
+    def __init__(self, output: Path, keep: int, tokenizer: bytes) -> None:
+        self.folder, self.keep, self.tokenizer = output / "checkpoints", keep, tokenizer
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def save(
+        self,
+        step: int,
+        weights: dict[str, Tensor],
+        state: dict[str, Tensor],
+        config: dict[str, Any],
+        facts: dict[str, Any],
+    ) -> None:
+        """Begin to write the checkpoint of a step; an earlier one is finished first."""
+        self.wait()
+        weights, state = host_copy(weights), host_copy(state)
+        self._thread = threading.Thread(
+            target=self._write, args=(step, weights, state, config, facts), name="checkpoint"
+        )
+        self._thread.start()
+
+    def _write(
+        self,
+        step: int,
+        weights: dict[str, Tensor],
+        state: dict[str, Tensor],
+        config: dict[str, Any],
+        facts: dict[str, Any],
+    ) -> None:
+        try:
+            partial = self.partial(step)
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            self.write_state(partial, state, 0, 1)
+            self.finish(step, weights, config, facts)
+        except BaseException as error:  # raised where the trainer waits
+            self._error = error
+
+    def partial(self, step: int) -> Path:
+        """Where a checkpoint is written before it is whole."""
+        return self.folder / f".step-{step:07d}.partial"
+
+    @staticmethod
+    def write_state(folder: Path, state: dict[str, Tensor], rank: int, world: int) -> None:
+        """Write one process's state."""
+        path = folder / f"state-{rank:05d}-of-{world:05d}.safetensors"
+        save_file({name: x.contiguous() for name, x in state.items()}, path)
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+    def finish(
+        self, step: int, weights: dict[str, Tensor], config: dict[str, Any], facts: dict[str, Any]
+    ) -> None:
+        """Write what is left, give the folder its name, and remove the oldest."""
+        partial, final = self.partial(step), self.folder / f"step-{step:07d}"
+        write_whole(partial / "state.json", (json.dumps(facts, indent=2) + "\n").encode())
+        write_checkpoint(partial, weights, self.tokenizer, config)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(partial, final)
+        for old in checkpoints(self.folder)[: -self.keep]:
+            shutil.rmtree(old)
+
+    def wait(self) -> None:
+        """Until the last checkpoint is on disk; raises what went wrong."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise ModelError(f"{self.folder}: the checkpoint could not be written: {error}") from error
+
+
+def host_copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies in the host's memory that training does not change."""
+    return {name: x.detach().to("cpu", copy=True) for name, x in tensors.items()}
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints in a `checkpoints` folder, oldest first."""
+    found = folder.iterdir() if folder.is_dir() else []
+    return sorted(path for path in found if NAME.fullmatch(path.name) and (path / "config.json").is_file())
+
+
+def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """(state.json, tensors by name) of a checkpoint; the rows of sharded files are joined.
+
+    Raises ModelError naming the file that is damaged or missing.
+    """
+    path = folder / "state.json"
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+        world = int(facts["world"])
+        pieces: dict[str, list[Tensor]] = {}
+        for rank in range(world):
+            path = folder / f"state-{rank:05d}-of-{world:05d}.safetensors"
+            with safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 - not a mapping
+                    pieces.setdefault(name, []).append(file.get_tensor(name))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ModelError(
+            f"{path}: can't be read ({error}); remove {folder} to go on from the checkpoint before it"
+        ) from error
+    return facts, {
+        name: torch.cat(parts) if len(parts) > 1 and sharded(name) else parts[0]
+        for name, parts in pieces.items()
+    }
+
+
+def sharded(name: str) -> bool:
+    """Whether a tensor's rows lie in several files: those of parameters do, the guard's do not."""
+    return "/" in name

@@ -1,0 +1,37 @@
+"""A Spark session for the tests of deduplication, and a run of some stages over made tables."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from werp.dedup.context import Context, Source
+from werp.dedup.planted import read_found
+from werp.dedup.run import Stage, deduplicate
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.driver.memory", "2g").config("spark.log.level", "ERROR")
+    session = builder.config("spark.driver.host", "127.0.0.1").getOrCreate()
+    yield session
+    session.stop()
+
+
+def found(
+    spark: Any, sources: Sequence[Source], stages: Sequence[Stage], folder: Path, slices: int = 2
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Run the stages; returns the rows of all units, and each stage's figures."""
+    targets = [folder / "dedup" / f"{unit}.parquet" for unit in range(len(sources))]
+    context = Context(tuple(sources), (), (), folder / "phases", folder / "tmp", slices, max(1, slices))
+    done = deduplicate(spark, context, stages, targets)
+    return read_found(targets), done["stages"]

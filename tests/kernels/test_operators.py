@@ -1,0 +1,221 @@
+"""Each operator against its plain PyTorch reference in float64: outputs and every gradient, odd shapes among
+them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("triton", reason="the kernels need Triton, which exists for Linux only")
+
+from kernels import linear_cross_entropy as lce
+from kernels.adamw import adamw
+from kernels.adamw_reference import adamw_reference
+from kernels.linear import embedding, linear, linear_reference
+from kernels.rms_norm import add_rms_norm, add_rms_norm_reference
+from kernels.rope import rotations, split_rotate, split_rotate_reference
+from kernels.swiglu import swiglu, swiglu_reference
+from tests.kernels.cases import BOUNDS, DEVICE, assert_same, dtypes, error, random
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(7)
+
+
+def wide(reference: Any, **fixed: Any) -> Any:
+    """A reference as a function of its tensors; its float32 casts must not narrow the float64 inputs."""
+    return functools.partial(reference, **fixed)
+
+
+@pytest.fixture(autouse=True)
+def _references_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The references say `.float()` where the kernels compute wide; here that keeps float64 as it is."""
+    plain = Tensor.float
+    monkeypatch.setattr(Tensor, "float", lambda x: x if x.dtype == torch.float64 else plain(x))
+
+
+@dtypes
+@pytest.mark.parametrize(("rows", "width"), [(5, 63), (7, 100), (3, 768)])
+@pytest.mark.parametrize("with_delta", [True, False])
+def test_add_rms_norm(rows: int, width: int, with_delta: bool, dtype: torch.dtype) -> None:
+    x, delta, weight = (
+        random(rows, width, dtype=dtype),
+        random(rows, width, dtype=dtype),
+        random(width, dtype=dtype),
+    )
+    if with_delta:
+        assert_same(
+            lambda x, d, w: add_rms_norm(x, d, w, 1e-6),
+            lambda x, d, w: add_rms_norm_reference(x, d, w, 1e-6),
+            [x, delta, weight], BOUNDS[dtype],
+        )  # fmt: skip
+    else:
+        assert_same(
+            lambda x, w: add_rms_norm(x, None, w, 1e-6)[1],
+            lambda x, w: add_rms_norm_reference(x, None, w, 1e-6)[1],
+            [x, weight], BOUNDS[dtype],
+        )  # fmt: skip
+
+
+@dtypes
+@pytest.mark.parametrize(("rows", "hidden"), [(3, 63), (2, 1024), (2, 2000)])
+def test_swiglu(rows: int, hidden: int, dtype: torch.dtype) -> None:
+    assert_same(swiglu, swiglu_reference, [random(rows, 2 * hidden, dtype=dtype, scale=3.0)], BOUNDS[dtype])
+
+
+@dtypes
+@pytest.mark.parametrize(("heads", "key_heads", "width"), [(3, 3, 64), (4, 2, 42), (2, 1, 96)])
+@pytest.mark.parametrize("normed", [False, True])
+def test_split_rotate(heads: int, key_heads: int, width: int, normed: bool, dtype: torch.dtype) -> None:
+    B, T = 2, 9
+    cos, sin = rotations(T, width, 10_000.0, torch.device(DEVICE))
+    inputs = [random(B * T, (heads + 2 * key_heads) * width, dtype=dtype)]
+    if normed:
+        inputs += [random(width, dtype=dtype), random(width, dtype=dtype)]
+
+    def run(function: Any, qkv: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+        angles = (cos, sin) if qkv.dtype != torch.float64 else (cos.double(), sin.double())
+        return tuple(function(qkv, *angles, heads, key_heads, weights or None))
+
+    assert_same(
+        functools.partial(run, split_rotate),
+        functools.partial(run, split_rotate_reference),
+        inputs,
+        BOUNDS[dtype] * (1 if dtype == torch.float32 else 1.5),  # a normed head is rounded twice
+    )
+
+
+@dtypes
+def test_split_rotate_of_padded_heads(dtype: torch.dtype) -> None:
+    """Heads of 42 in rows of 48: what lies beyond is zero, its gradient too."""
+    heads, T, K, wide = 3, 5, 42, 48
+    cos, sin = rotations(T, K, 10_000.0, torch.device(DEVICE))
+    qkv = torch.nn.functional.pad(random(2 * T, 3 * heads, K, dtype=dtype).detach(), (0, wide - K)).flatten(1)
+    parts = split_rotate(qkv.clone(), cos, sin, heads, heads, None)
+    narrow = qkv.view(2 * T, -1, wide)[..., :K].double().flatten(1).requires_grad_()
+    expected = split_rotate_reference(narrow, cos.double(), sin.double(), heads, heads, None)
+    for a, b in zip(parts, expected, strict=True):
+        assert error(a[..., :K], b) < BOUNDS[dtype]
+        assert (a[..., K:] == 0).all()
+    leaf = qkv.clone().requires_grad_()
+    upstream = [torch.randn_like(x) for x in parts]
+    torch.autograd.backward(split_rotate(leaf * 1, cos, sin, heads, heads, None), upstream)
+    torch.autograd.backward(expected, [g[..., :K].double() for g in upstream])
+    assert leaf.grad is not None
+    gradient = leaf.grad.view(2 * T, -1, wide)
+    assert error(gradient[..., :K].flatten(1), narrow.grad) < BOUNDS[dtype]
+    assert (gradient[..., K:] == 0).all()
+
+
+def test_rotations_turn_by_position_and_rate() -> None:
+    cos, sin = rotations(5, 8, 10_000.0, torch.device("cpu"))
+    for t in range(5):
+        for k in range(4):
+            angle = torch.tensor(t * 10_000.0 ** (-2 * k / 8))
+            assert cos[t, k].item() == pytest.approx(angle.cos().item(), abs=1e-6)
+            assert sin[t, k].item() == pytest.approx(angle.sin().item(), abs=1e-6)
+
+
+@dtypes
+@pytest.mark.parametrize("vocabulary", [130, 5000])
+@pytest.mark.parametrize("z", [0.0, 0.01])
+def test_linear_cross_entropy(
+    vocabulary: int, z: float, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lce, "CHUNK", 4)  # several chunks, the last one short
+    N, D = 11, 24
+    targets = torch.randint(vocabulary, (N,), device=DEVICE)
+    targets[[0, 5]] = lce.IGNORED
+    h, weight = random(N, D, dtype=dtype), random(vocabulary, D, dtype=dtype, scale=0.5)
+    scale = torch.tensor(1 / 9, device=DEVICE)
+    assert_same(
+        lambda h, w: lce.linear_cross_entropy(h, w, targets, scale, z)[0],
+        lambda h, w: lce.linear_cross_entropy_reference(h, w, targets, scale.double(), z)[0],
+        [h, weight], BOUNDS[dtype],
+    )  # fmt: skip
+    each = lce.token_losses(h.detach(), weight.detach(), targets)
+    alone = lce.linear_cross_entropy_reference(h.double(), weight.double(), targets, scale.double())[1]
+    assert (each.double().sum() * scale.double()).item() == pytest.approx(alone.item(), rel=BOUNDS[dtype])
+    assert each[0] == each[5] == 0
+
+
+def test_huge_logits_stay_finite() -> None:
+    h = torch.full((3, 4), 100.0, device=DEVICE, requires_grad=True)
+    weight = random(40, 4, scale=30.0)
+    targets = torch.tensor([1, 2, 3], device=DEVICE)
+    one = torch.ones((), device=DEVICE)
+    loss, _ = lce.linear_cross_entropy(h, weight, targets, one)
+    loss.backward()
+    expected, _ = lce.linear_cross_entropy_reference(h.detach(), weight.detach(), targets, one)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert h.grad is not None
+    assert h.grad.isfinite().all()
+
+
+@dtypes
+def test_linear_and_embedding_add_to_their_sinks(dtype: torch.dtype) -> None:
+    x, weight, upstream = (
+        random(16, 24, dtype=dtype),
+        random(40, 24, dtype=dtype),
+        random(16, 40, dtype=dtype),
+    )
+    assert_same(linear, linear_reference, [x, weight], BOUNDS[dtype])
+    sink = torch.ones(40, 24, device=DEVICE)
+    linear(x, weight, sink).backward(upstream.detach())
+    assert weight.grad is None
+    assert error(sink - 1, upstream.detach().double().T @ x.detach().double()) < 3e-6
+    ids = torch.tensor([3, 3, 0, 39], device=DEVICE)
+    table, up = random(40, 24, dtype=dtype), random(4, 24, dtype=dtype).detach()
+    sink.zero_()
+    out = embedding(ids, table, sink)
+    assert torch.equal(out, table[ids])
+    out.backward(up)
+    expected = torch.zeros(40, 24, device=DEVICE, dtype=torch.float64).index_add(0, ids, up.double())
+    assert error(sink, expected) < BOUNDS[dtype]
+
+
+@pytest.mark.parametrize("with_copy", [True, False])
+def test_adamw(with_copy: bool) -> None:
+    size = 5000  # more than one block, the last one short
+    copy_type = torch.bfloat16 if DEVICE == "cuda" else torch.float32
+    state = {
+        name: [
+            torch.randn(size, device=DEVICE),
+            0.1 * torch.randn(size, device=DEVICE),
+            torch.rand(size, device=DEVICE),
+        ]
+        for name in ("fused",)
+    }["fused"]
+    gradient = torch.randn(size, device=DEVICE)
+    for taken in (1.0, 0.0):
+        control = torch.tensor([0.3, taken, 0.19, 0.0975], device=DEVICE)
+        results = []
+        for function in (adamw, adamw_reference):
+            buffers = [x.clone() for x in (*state, gradient)]
+            copy = torch.full((size,), float("nan"), device=DEVICE, dtype=copy_type) if with_copy else None
+            function(*buffers, copy, control, 1e-2, 0.9, 0.95, 1e-8, 0.05)
+            results.append([*buffers, *([copy] if copy is not None else [])])
+        for a, b in zip(*results, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, equal_nan=True)
+        assert (results[0][3] == 0).all()
+        assert torch.equal(results[0][0], state[0]) == (taken == 0)
+
+
+def test_the_adamw_reference_is_torchs_adamw() -> None:
+    torch.manual_seed(1)
+    parameter = torch.nn.Parameter(torch.randn(50))
+    theirs = torch.optim.AdamW([parameter], lr=3e-3, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+    master, moment, square = parameter.detach().clone(), torch.zeros(50), torch.zeros(50)
+    for t in range(1, 6):
+        gradient = torch.randn(50)
+        parameter.grad = gradient.clone()
+        theirs.step()
+        control = torch.tensor([1.0, 1.0, 1 - 0.9**t, 1 - 0.95**t])
+        adamw_reference(master, moment, square, gradient, None, control, 3e-3, 0.9, 0.95, 1e-8, 0.1)
+    torch.testing.assert_close(master, parameter.detach(), rtol=1e-6, atol=1e-7)

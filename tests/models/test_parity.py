@@ -1,0 +1,106 @@
+"""The decoder beside transformers' own: the same loss, gradients, training and logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from models.checkpoint import save_checkpoint
+from models.decoder import Decoder
+from models.export import export, hugging_face_config, hugging_face_weights
+from models.ladder import Rung
+from tests.models.folders import token_folder
+
+transformers = pytest.importorskip("transformers", reason="the peer is a development package")
+
+VOCABULARY, WINDOW = 128, 24
+RUNGS = [
+    Rung("plain", width=32, heads=4, layers=2),
+    Rung("grouped", width=32, heads=4, layers=2, hidden=80, kv_heads=2),
+    Rung("normed", width=32, heads=2, layers=2, qk_norm=True),
+]
+
+
+def peer_of(model: Decoder) -> Any:
+    config = hugging_face_config(model.rung, VOCABULARY, WINDOW, 0, "float32")
+    family = getattr(transformers, config.pop("architectures")[0])
+    config.pop("model_type")
+    peer = family(family.config_class(**config, attn_implementation="sdpa"))
+    peer.load_state_dict(hugging_face_weights(model))
+    return peer.float()
+
+
+def loss_of(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    return functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+
+
+@pytest.mark.parametrize("rung", RUNGS, ids=lambda rung: rung.name)
+def test_loss_and_gradients_are_the_peers(rung: Rung) -> None:
+    torch.manual_seed(0)
+    model = Decoder(rung, VOCABULARY)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    peer = peer_of(model)
+    ids = torch.randint(VOCABULARY, (3, WINDOW))
+    ours, theirs = loss_of(model(ids), ids), loss_of(peer(input_ids=ids).logits, ids)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+    ours.backward()
+    theirs.backward()
+    gradients = {name: p.grad for name, p in peer.named_parameters()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            assert parameter.grad is not None
+            parameter.copy_(parameter.grad)
+    for name, gradient in hugging_face_weights(model).items():
+        assert (gradient - gradients[name]).norm() <= 1e-5 * gradients[name].norm(), name
+
+
+def test_two_hundred_steps_follow_the_peers() -> None:
+    torch.manual_seed(0)
+    model = Decoder(RUNGS[0], VOCABULARY)
+    peer = peer_of(model)
+    texts = torch.randint(VOCABULARY, (40, WINDOW)).repeat(1, 2)[
+        :, : WINDOW + 6
+    ]  # the last six are predictable
+    curves = []
+    for network, logits_of in ((model, model), (peer, lambda ids: peer(input_ids=ids).logits)):
+        optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+        losses = []
+        for step in range(200):
+            ids = texts[torch.arange(step * 4, step * 4 + 4) % 40]
+            loss = loss_of(logits_of(ids), ids)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(loss.item())
+        curves.append(torch.tensor(losses))
+    assert curves[0][-1] < 0.6 * curves[0][0]
+    assert (curves[0] - curves[1]).abs().max() < 2e-3  # float32 sums in another order, 200 steps on
+
+
+@pytest.mark.parametrize("rung", RUNGS, ids=lambda rung: rung.name)
+def test_an_export_loads_there_and_gives_our_logits(rung: Rung, tmp_path: Path) -> None:
+    tokens = token_folder(tmp_path, ["a few words of text to make a tokenizer of"] * 9, vocab_size=260)
+    torch.manual_seed(1)
+    model = Decoder(rung, 384)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    about = {"train": {"window": WINDOW}}
+    save_checkpoint(tmp_path / "ours", model, (tokens / "tokenizer.json").read_bytes(), about)
+    ids = torch.randint(260, (2, WINDOW))
+    for dtype, bound in ((torch.float32, 1e-5), (torch.bfloat16, 3e-2)):
+        output = tmp_path / str(dtype)
+        export(tmp_path / "ours", output, dtype)
+        peer = transformers.AutoModelForCausalLM.from_pretrained(output, dtype=dtype)
+        with torch.inference_mode():
+            ours, theirs = model.to(dtype)(ids).float(), peer(input_ids=ids).logits.float()
+        assert (ours - theirs).norm() < bound * theirs.norm()
+    text = "a few words"
+    fast = transformers.AutoTokenizer.from_pretrained(output)
+    from tokenizers import Tokenizer  # noqa: PLC0415
+
+    assert fast(text)["input_ids"] == Tokenizer.from_file(str(tokens / "tokenizer.json")).encode(text).ids

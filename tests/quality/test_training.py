@@ -1,0 +1,205 @@
+"""From sources to a proven model: what may be learnt from, how it is split, what is written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.job import ROOT, environment
+from werp.errors import WerpError
+from werp.quality.betr import best_ranks, read_targets, top_share
+from werp.quality.rows import Row, item_text, read_source
+from werp.quality.spec import Source, Spec, load_spec, preset_names, validated
+from werp.quality.training import held_out_groups, train_classifier
+
+GOOD = [
+    "theorem",
+    "sequence",
+    "converges",
+    "because",
+    "every",
+    "bounded",
+    "function",
+    "integral",
+    "proof",
+    "lemma",
+]
+BAD = ["buy", "cheap", "shoes", "free", "shipping", "click", "offer", "price", "sale", "cart", "checkout"]
+
+
+def write_rows(path: Path, words: list[str], count: int, seed: int, site: str) -> None:
+    random_ = random.Random(seed)
+    with path.open("w") as file:
+        for k in range(count):
+            text = " ".join(random_.choices(words, k=30))
+            file.write(
+                json.dumps({"id": f"{site}/{k}", "url": f"https://{site}{k % 10}.org/{k}", "text": text})
+                + "\n"
+            )
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Spec:
+    write_rows(tmp_path / "good.jsonl", GOOD, 100, 1, "good")
+    write_rows(tmp_path / "bad.jsonl", BAD, 160, 2, "bad")
+    content: dict[str, Any] = {
+        "name": "tiny",
+        "positives": [{"path": str(tmp_path / "good.jsonl"), "kind": "jsonl"}],
+        "negatives": [{"path": str(tmp_path / "bad.jsonl"), "kind": "jsonl"}],
+        "fasttext": {"dim": 8, "bucket": 1000, "epoch": 20, "lr": 0.5},
+        "quantize": {"cutoff": 500},
+        "contrasts": [["positive", "negative"]],
+    }
+    return validated(content, "here")
+
+
+def test_a_model_with_its_proof(spec: Spec, tmp_path: Path) -> None:
+    card = train_classifier(spec, tmp_path / "out")
+    assert card["held_out"]["roc_auc"] == 1.0
+    groups = card["held_out"]["groups"]
+    assert groups["positive"] == {"rows": 20, "groups": 2, "largest": groups["positive"]["largest"]}
+    assert card["rows"]["training"] == {"positive": 80, "negative": 128, "balanced": True}
+    assert sum(1 for _ in (tmp_path / "out" / "lines.txt").open()) == 160
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"model.ftz", "card.json", "thresholds.json", "report.html", "lines.txt"}
+    again = train_classifier(spec, tmp_path / "again")
+    assert again == card
+    with pytest.raises(WerpError, match="--force"):
+        train_classifier(spec, tmp_path / "out")
+    train_classifier(spec, tmp_path / "out", force=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("keep me")
+    with pytest.raises(WerpError, match="other files"):
+        train_classifier(spec, tmp_path / "mine", force=True)
+
+
+def test_the_report_escapes_what_a_page_says(spec: Spec, tmp_path: Path) -> None:
+    with (tmp_path / "good.jsonl").open("a") as file:
+        for k in range(10):
+            row = {
+                "url": f"https://good{k}.org/<i>",
+                "text": "theorem <script>alert(1)</script> " * 8 + str(k),
+            }
+            file.write(json.dumps(row) + "\n")
+    train_classifier(spec, tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_no_group_is_cut_and_each_class_keeps_its_share() -> None:
+    random_ = random.Random(0)
+    classes = [[Row("x", f"{c}{random_.randrange(30)}", "") for _ in range(400)] for c in "ab"]
+    classes[1] += [Row("x", "a7", "")] * 5  # a site with rows of both classes
+    held = held_out_groups(classes, 0.2, 0)
+    for rows in classes:
+        share = sum(row.group in held for row in rows) / len(rows)
+        assert 0.1 < share <= 0.2
+    assert held == held_out_groups([rows[::-1] for rows in classes], 0.2, 0)
+    assert held != held_out_groups(classes, 0.2, 1)
+
+
+def item(task: str, split: str, number: int, text: str | None = None) -> dict[str, Any]:
+    question = text or f"question {number} of {split}?"
+    return {"task": task, "split": split, "id": str(number), "context": None, "question": question,
+            "choices": ["no", "yes"], "gold": 1}  # fmt: skip
+
+
+def write_benchmark(path: Path, items: list[dict[str, Any]]) -> str:
+    with gzip.open(path, "wt") as file:
+        file.writelines(json.dumps(i) + "\n" for i in items)
+    return str(path)
+
+
+def test_evaluation_items_are_refused_by_id(tmp_path: Path) -> None:
+    path = write_benchmark(
+        tmp_path / "b.jsonl.gz", [item("b", s, k) for s in ("train", "test") for k in range(5)]
+    )
+    for split in ("test", "validation"):
+        with pytest.raises(WerpError, match="evaluation data"):
+            read_source(Source(path=path, kind="benchmark", where={"split": (split,)}))
+    # Nor as plain JSON lines, whatever they are called.
+    with pytest.raises(WerpError, match=r"b\.jsonl\.gz:6: item b/test/0 is evaluation data"):
+        read_source(Source(path=path, kind="jsonl", text=("question",)))
+    rows = read_source(Source(path=path, kind="benchmark"))
+    assert [row.name for row in rows] == [f"b/train/{k}" for k in range(5)]
+
+
+def test_targets_are_equally_many_and_never_an_evaluation_text(tmp_path: Path) -> None:
+    a = [item("a", "train", k) for k in range(12)] + [item("a", "test", 0, "question 3 of train?")]
+    b = [item("b", "dev", k) for k in range(9)]
+    few = [item("c", "train", k) for k in range(3)]
+    paths = [
+        write_benchmark(tmp_path / f"{n}.jsonl.gz", rows) for n, rows in (("a", a), ("b", b), ("c", few))
+    ]
+    targets = read_targets([Source(path=p, kind="benchmark") for p in paths], 5, seed=0)
+    assert targets.used == ["a", "b"]
+    assert targets.per_benchmark == 9
+    assert len(targets.rows) == 18
+    assert set(targets.left_out) == {"a/train/3", "c"}
+    assert "a/train/3" not in {row.name for row in targets.rows}
+
+
+def test_a_blank_is_filled_with_the_answer() -> None:
+    assert item_text(
+        {"question": "Ann was slow so _ lost.", "choices": ["Ann", "Bo"], "gold": 0, "context": None}
+    ) == ("Ann was slow so Ann lost.")
+    assert item_text(item("t", "dev", 1)) == "question 1 of dev?\nyes"
+
+
+def test_best_ranks_are_those_of_the_definition() -> None:
+    random_ = np.random.default_rng(0)
+    documents, targets = (random_.normal(size=(n, 8)).astype(np.float32) for n in (60, 300))
+    best, by = best_ranks(documents, targets)
+    for k, document in enumerate(documents):
+        ranks = [1 + sum(other @ t > document @ t for other in documents) for t in targets]
+        assert best[k] == min(ranks)
+        assert by[k] == ranks.index(min(ranks))
+    top = top_share(best, np.zeros(60, np.float32), 0.1)
+    assert top.sum() == 6
+    assert best[top].max() <= best[~top].min()
+
+
+def test_presets_are_valid_and_mistakes_are_named(tmp_path: Path) -> None:
+    assert preset_names() == ["betr", "dclm"]
+    for name in preset_names():
+        load_spec(name)
+    with pytest.raises(WerpError, match=r"unknown key negatves \(did you mean negatives\?\)"):
+        load_spec("dclm", ["negatves=3"])
+    with pytest.raises(WerpError, match="label"):
+        load_spec("dclm", ['positive="hq\\n__label__cc"'])
+    with pytest.raises(WerpError, match="did you mean dclm"):
+        load_spec("dclmm")
+    with pytest.raises(WerpError, match="WERP_NOT_SET"):
+        read_source(Source(path="${WERP_NOT_SET}/x", kind="jsonl"))
+    (tmp_path / "x.jsonl").write_text('{"body": "a"}\n')
+    with pytest.raises(WerpError, match=r"x\.jsonl:1: no field 'text'"):
+        read_source(Source(path=str(tmp_path / "x.jsonl"), kind="jsonl"))
+
+
+def test_the_job_runs_as_users_run_it(spec: Spec, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec.model_dump(mode="json", exclude={"betr"})))
+    submit = [str(Path(sys.executable).parent / "spark-submit"), "jobs/train_classifier.py"]
+    words = ["--spec", str(tmp_path / "spec.yaml"), "--output", str(tmp_path / "out")]
+    done = subprocess.run(
+        [*submit, *words], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "held-out ROC-AUC 1.0" in done.stdout + done.stderr
+    done = subprocess.run(
+        [sys.executable, "jobs/train_classifier.py", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--force" in done.stderr

@@ -1,0 +1,1 @@
+"""Questions one asks of a finished run: why was a page dropped, what if a threshold were another, ..."""

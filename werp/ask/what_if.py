@@ -1,0 +1,128 @@
+"""`werp what-if`: a finished run settled again under another recipe, from what it has stored.
+
+The job's own functions do it, in a temporary folder: `refine.prepare` takes the stored signals, or measures
+the stored documents where a key changes what is measured or the text itself; `refine.settle` decides,
+deduplicates and writes the ledger, which is then compared with the run's. No archive is opened; a key that
+changes reading or extraction is refused.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from werp.dedup.belt import ALARMS
+from werp.errors import WerpError
+from werp.finished import FinishedRun, Tables
+from werp.inputs import InputFile
+from werp.progress import say
+from werp.recipe import Recipe, overridden
+from werp.refine import Options, Plan, make_plan, prepare, settle
+from werp.rundir import RunDirectory
+from werp.stages.unit import Unit, units_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: So many documents are measured, or deduplicated, again in this process; more are worth a Spark session.
+_MEASURED_HERE, _DEDUPLICATED_HERE = 20_000, 200_000
+#: Sections of the recipe that say what is read and extracted.
+_EXTRACTION = ("read", "extract", "prefilters")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The run's tables under another recipe; they are gone with the block of `replayed`.
+
+    measured_again: whether stored signals did not do.
+    """
+
+    recipe: Recipe
+    tables: tuple[Tables, ...]
+    measured_again: bool
+
+
+@contextmanager
+def replayed(
+    run: FinishedRun, changes: Sequence[str], session: Callable[[], SparkSession]
+) -> Iterator[Replay]:
+    """Settle a run again with `key=value` changes to its recipe.
+
+    session: gives a Spark session; called only where one is needed.
+    Raises `WerpError` for a key that is unknown, or that only a new run can answer.
+    """
+    recipe = overridden(run.recipe, changes, f"{run.path / 'run.json'}: recipe")
+    _refuse_extraction(run.recipe, recipe, changes)
+    if recipe.dedup and run.manifest["earlier"]:
+        raise WerpError(
+            f"what-if {' '.join(changes)}: this run was deduplicated against earlier runs, which it doesn't"
+            " hold; only a new run with --earlier can answer, then werp diff"
+        )
+    documents = run.manifest["documents"]
+    with tempfile.TemporaryDirectory(prefix="werp-what-if-") as folder:
+        plan, again = _plan(run, recipe, Path(folder) / "run")
+        if again:
+            say(f"this changes what is measured or edited: {documents:,} stored documents are measured again")
+        spark = None
+        if (recipe.dedup and documents > _DEDUPLICATED_HERE) or (again and documents > _MEASURED_HERE):
+            say("starting a Spark session")
+            spark = session()
+        prepare(spark, plan)
+        settle(spark, plan, {})
+        yield Replay(recipe, tuple(_tables(plan, unit) for unit in plan.units), again)
+
+
+def _refuse_extraction(before: Recipe, after: Recipe, changes: Sequence[str]) -> None:
+    sections = [name for name in _EXTRACTION if getattr(before, name) != getattr(after, name)]
+    if sections:
+        words = " ".join(f"--set {change}" for change in changes)
+        raise WerpError(
+            f"what-if {' '.join(changes)}: `{'` and `'.join(sections)}` says what is read or extracted, and"
+            f" only a new run can answer that: spark-submit jobs/refine.py {words} ..., then werp diff"
+        )
+
+
+def _plan(run: FinishedRun, recipe: Recipe, folder: Path) -> tuple[Plan, bool]:
+    """The job's plan over links to the run's tables, and whether any has to be made anew.
+
+    Tables are found by keys that cover library versions; those of the run answer to the keys that its
+    recipe has now, so that an upgrade since then does not hide them.
+    """
+    files = [InputFile(item["name"], "", item["size"], item["identity"]) for item in run.manifest["inputs"]]
+    limit = run.manifest["limit"]
+    before, after = units_of(files, run.recipe, limit), units_of(files, recipe, limit)
+    work = RunDirectory(folder, "").work
+    work.mkdir(parents=True)
+    again = False
+    for unit, old, new in zip(run.tables, before, after, strict=True):
+        for table, old_name, new_name in (
+            ("records", old.documents, new.documents),
+            ("documents", old.documents, new.documents),
+            ("signals", old.signals, new.signals),
+        ):
+            target: Path = getattr(unit, table)
+            _link(folder / table / old_name, target)
+            if old_name == new_name:
+                _link(work / table / new_name, target)
+            else:
+                again = True
+    options = Options(limit=limit, start_from="documents", accept=ALARMS)
+    return make_plan(recipe, files, folder, options), again
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target.absolute())
+
+
+def _tables(plan: Plan, unit: Unit) -> Tables:
+    staged = plan.run.staged
+    return Tables(
+        unit.file.name, staged("records") / unit.documents, staged("documents") / unit.documents,
+        staged("signals") / unit.signals, staged("ledger") / unit.documents,
+        staged("dedup") / unit.documents if plan.recipe.dedup else None,
+    )  # fmt: skip

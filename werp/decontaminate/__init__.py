@@ -1,0 +1,1 @@
+"""Finding evaluation items in documents: question by n-grams, gold answer near it."""

@@ -1,0 +1,72 @@
+"""Tokens of contamination matching: runs of letters and digits in lower case, whatever stands between them.
+
+Punctuation, case, line ends and apostrophes (`don't` is `dont`) never hide a copy. Native, over code points
+ end to end, as `werp.signals.words` splits them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from werp.signals import characters as ch
+from werp.signals.words import code_points, native
+
+_SEED = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0x100000001B3)
+_HIGH = np.uint64(32)
+_SKIPPED = 1  # a character that neither ends a token nor is part of it
+
+
+@cache
+def fold_table() -> npt.NDArray[np.uint32]:
+    """Of every code point its lower-case form; 0 ends a token, 1 is passed over (apostrophes, marks)."""
+    bits = ch.character_table()
+    table = np.zeros(ch.TABLE_SIZE, np.uint32)
+    for code in np.flatnonzero(bits & ch.ALNUM).tolist():
+        table[code] = ord(chr(code).lower()[0])
+    table[np.flatnonzero(bits & ch.MARK)] = _SKIPPED
+    table[[ord(c) for c in "'’\u00ad\u200b"]] = _SKIPPED
+    table.setflags(write=False)
+    return table
+
+
+@native
+def _tokens(codes: Any, text_offsets: Any, table: Any) -> Any:
+    size = len(codes) // 2 + 1 + len(text_offsets)
+    hashes, starts, ends = np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(size, np.int32)
+    offsets = np.zeros(len(text_offsets), np.int64)
+    n = 0
+    for t in range(len(text_offsets) - 1):
+        inside, h = False, _SEED
+        for i in range(text_offsets[t], text_offsets[t + 1]):
+            c = codes[i]
+            folded = table[c] if c < len(table) else np.uint32(0)
+            if folded > _SKIPPED:
+                if not inside:
+                    inside, h, starts[n] = True, _SEED, i
+                h = (h ^ np.uint64(folded)) * _PRIME
+                ends[n] = i + 1
+            elif inside and folded == 0:
+                hashes[n] = h ^ (h >> _HIGH)
+                n += 1
+                inside = False
+        if inside:
+            hashes[n] = h ^ (h >> _HIGH)
+            n += 1
+        offsets[t + 1] = n
+    return hashes[:n].copy(), starts[:n].copy(), ends[:n].copy(), offsets
+
+
+def tokenise(texts: Sequence[str]) -> tuple[Any, Any, Any, Any]:
+    """(hashes uint64, starts, ends int32, offsets int64): tokens of all texts end to end.
+
+    Starts and ends are characters of the texts joined; those of text t are [offsets[t], offsets[t + 1]).
+    """
+    text_offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
+    return _tokens(code_points("".join(texts)), text_offsets, fold_table())  # type: ignore[no-any-return]

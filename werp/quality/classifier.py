@@ -1,0 +1,129 @@
+"""A fastText classifier: training, loading, scoring, and the line of text that stands for a document.
+
+Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification"; used as DCLM does (arXiv 2406.11794).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from werp.errors import WerpError
+from werp.quality.spec import FastText, Quantize
+
+#: Tokens that fastText reads as a label or as the end of the line; a page must not write either.
+_RESERVED = re.compile(r"(?:(?<=\s)|^)(?:__label__|</s>(?=\s|$))")
+
+
+def line_of(text: str) -> str:
+    """The one line that stands for a document in training and in scoring: white space runs are one space.
+
+    What fastText would read as a label or a line's end is defused, so no page can label itself, or hide what
+    follows.
+
+    >>> line_of("Buy now!\\n__label__hq __label__hq </s> rest")
+    'Buy now! label hq label hq s rest'
+    """
+    # A regular expression in place of `split` took a quarter of scoring. A NUL ends a line for fastText.
+    line = " ".join(text.replace("\0", " ").split())
+    if "__label__" in line or "</s>" in line:
+        line = _RESERVED.sub(lambda found: "label " if "label" in found[0] else "s", line)
+    return line if line.isascii() else line.encode("utf-8", "ignore").decode("utf-8")
+
+
+def write_lines(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """fastText's training file: a line a row, (label, text)."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for label, text in rows:
+            file.write(f"__label__{label} {line_of(text)}\n")
+
+
+def check_package() -> None:
+    """Raise `WerpError` unless the installed fastText is the build that trains correctly."""
+    try:
+        version("fasttext-wheel")
+    except PackageNotFoundError as error:
+        raise WerpError(
+            "training needs the package fasttext-wheel: other builds of fastText end in NaN on valid data;"
+            " pip uninstall fasttext fasttext-predict; pip install fasttext-wheel==0.9.2"
+        ) from error
+
+
+def train(lines: Path, parameters: FastText) -> Any:
+    """Train on a file of `write_lines`; returns fastText's model.
+
+    Raises `WerpError` where it ends in NaN, or leaves a weight that is no number.
+    """
+    check_package()
+    import fasttext  # noqa: PLC0415
+
+    arguments = {**parameters.model_dump(), "verbose": 0}
+    try:
+        model = fasttext.train_supervised(input=str(lines), **arguments)
+    except RuntimeError as error:
+        raise WerpError(f"fastText: {error}; with lr {parameters.lr}: try a smaller fasttext.lr") from error
+    if not (np.isfinite(model.get_input_matrix()).all() and np.isfinite(model.get_output_matrix()).all()):
+        raise WerpError(f"fastText left weights that are no numbers; try fasttext.lr below {parameters.lr}")
+    return model
+
+
+def quantize(model: Any, lines: Path, options: Quantize) -> None:
+    """Quantise a trained model in place, with one thread."""
+    model.quantize(
+        input=str(lines) if options.retrain else None, cutoff=options.cutoff, retrain=options.retrain,
+        qnorm=options.qnorm, qout=options.qout, dsub=options.dsub, thread=1, verbose=0,
+    )  # fmt: skip
+
+
+class Classifier:
+    """A trained model of two labels; `scores` gives the probability of the positive one.
+
+    positive: its label; None takes the one of the model's two labels that is `hq`.
+    """
+
+    def __init__(self, path: Path, positive: str | None = None) -> None:
+        import fasttext_pybind  # noqa: PLC0415
+
+        # The binding itself: the wrapper around it prints a warning at every load and raises with NumPy 2.
+        self._handle = fasttext_pybind.fasttext()
+        if not path.is_file():
+            raise WerpError(f"quality model {path}: no such file")
+        try:
+            self._handle.loadModel(str(path))
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise WerpError(f"quality model {path}: not a fastText model: {error}") from error
+        labels = [label.removeprefix("__label__") for label in self._handle.getLabels("strict")[0]]
+        positive = positive or "hq"
+        if positive not in labels:
+            raise WerpError(
+                f"quality model {path}: has the labels {', '.join(labels[:5])}, not {positive!r};"
+                " name the one to keep as `positive`"
+            )
+        self._label = f"__label__{positive}"
+        self._count = len(labels)
+
+    def scores(self, texts: Sequence[str]) -> list[float | None]:
+        """Probability in 0-1 of the positive label for each text; None for a blank one."""
+        out: list[float | None] = []
+        predict = self._handle.predict
+        for text in texts:
+            line = line_of(text)
+            if not line:
+                out.append(None)
+                continue
+            found = {label: score for score, label in predict(line + "\n", self._count, 0.0, "strict")}
+            # fastText adds 1e-5 within its logarithm, so a sure score can come out just above 1.
+            out.append(min(float(found[self._label]), 1.0) if self._label in found else 0.0)
+        return out
+
+
+@functools.lru_cache(maxsize=8)
+def loaded(path: str, positive: str | None = None) -> Classifier:
+    """The classifier of a file, loaded once a process."""
+    return Classifier(Path(path), positive)

@@ -1,0 +1,1 @@
+"""Specs of `jobs/train_classifier.py --preset`."""

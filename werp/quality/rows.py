@@ -1,0 +1,218 @@
+"""Rows that a classifier learns from, read from files, run directories and benchmarks.
+
+Each row belongs to a group: the book, repository or site it is of. Splits never cut a group.
+"""
+
+from __future__ import annotations
+
+import bz2
+import glob
+import gzip
+import hashlib
+import json
+import lzma
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pyarrow.parquet as pq
+
+from werp.errors import WerpError, nearest
+from werp.quality.spec import Source, filled_in
+
+#: Parts of a benchmark that may be learnt from. Validation and test items may not.
+TARGET_SPLITS = ("train", "dev", "fewshot")
+
+
+class Row(NamedTuple):
+    """A text, the group it belongs to, and its name: `id` for a benchmark's item, else `<file>:<number>`."""
+
+    text: str
+    group: str
+    name: str
+    url: str | None = None
+
+
+def read_source(source: Source) -> list[Row]:
+    """The rows of a source, blank ones left out, in an order by content where limited.
+
+    Raises `WerpError` for a path without files, a missing field, a broken line, an evaluation item.
+    """
+    rows = [row for row in _READERS[source.kind](source) if row.text.strip()]
+    if not rows:
+        raise WerpError(f"{source.path}: no row with text (kind {source.kind}, where {dict(source.where)})")
+    if source.max_chars:
+        rows = [row._replace(text=beginning(row.text, source.max_chars)) for row in rows]
+    if source.limit is not None and len(rows) > source.limit:
+        rows = sorted(rows, key=lambda row: (rank(row.text), row.name))[: source.limit]
+    return rows
+
+
+def rank(text: str, seed: int = 0) -> str:
+    """A number for a text that orders a sample: SHA-256 of seed and text, as hex."""
+    return hashlib.sha256(f"{seed}\0{text}".encode("utf-8", "replace")).hexdigest()
+
+
+def beginning(text: str, most: int) -> str:
+    """The first `most` characters of a text, to the last line end past their half if there is one."""
+    if len(text) <= most:
+        return text
+    cut = text.rfind("\n", most // 2, most)
+    return text[: cut if cut > 0 else most]
+
+
+def refuse_evaluation(task: str, split: str, name: str, where: str) -> None:
+    """Raise `WerpError` for an item of a benchmark that may only be measured with."""
+    if split not in TARGET_SPLITS:
+        raise WerpError(
+            f"{where}: item {task}/{split}/{name} is evaluation data; targets are rows of"
+            f" {', '.join(TARGET_SPLITS)} alone. Set `where: {{split: [train, dev]}}`"
+        )
+
+
+def item_text(item: dict[str, Any]) -> str:
+    """A benchmark item as one text: context, question, gold answer (a blank `_` is filled with it)."""
+    answer = item["choices"][item["gold"]]
+    question = str(item["question"])
+    parts = [item.get("context") or ""]
+    parts += [question.replace("_", answer)] if "_" in question else [question, answer]
+    return "\n".join(part for part in parts if part)
+
+
+def files_of(source: Source) -> list[Path]:
+    """The files of a source in the order of their names."""
+    path = filled_in(source.path)
+    if Path(path).is_dir():
+        found = sorted(file for file in Path(path).rglob("*") if file.is_file())
+    else:
+        found = sorted(map(Path, glob.glob(path, recursive=True)))
+    if not found:
+        raise WerpError(f"{path}: no such file; check the path and its ${{VARIABLES}}")
+    return found
+
+
+def opened(path: Path) -> Any:
+    """A text file, decompressed as its name says."""
+    if path.suffix == ".zst":
+        import zstandard  # noqa: PLC0415
+
+        return zstandard.open(path, "rt", encoding="utf-8")
+    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+    return openers.get(path.suffix, open)(path, "rt", encoding="utf-8")
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) of a JSON-lines file; `WerpError` names a line that is none."""
+    try:
+        with opened(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                item = json.loads(line)
+                if not isinstance(item, dict):
+                    raise WerpError(f"{path}:{number}: expected a JSON object, found {type(item).__name__}")
+                yield number, item
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise WerpError(f"{path}: not JSON lines: {error}") from error
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise WerpError(f"{path}: can't be read: {error}") from error
+
+
+def _jsonl(source: Source) -> Iterator[Row]:
+    for path in files_of(source):
+        yield from _rows(source, path, json_lines(path))
+
+
+def _parquet(source: Source) -> Iterator[Row]:
+    for path in files_of(source):
+        with pq.ParquetFile(path) as file:
+            rows = (row for batch in file.iter_batches(1024) for row in batch.to_pylist())
+            yield from _rows(source, path, enumerate(rows, 1))
+
+
+def _text(source: Source) -> Iterator[Row]:
+    for path in files_of(source):
+        with opened(path) as file:
+            yield Row(file.read(), path.stem, path.name)
+
+
+def _run(source: Source) -> Iterator[Row]:
+    folder, manifest = finished_run(source)
+    for name in manifest["files"]["shards"]:
+        if not name.endswith(".parquet"):
+            raise WerpError(
+                f"{folder / 'shards' / name}: only Parquet shards can be read; use --format parquet"
+            )
+        with pq.ParquetFile(folder / "shards" / name) as file:
+            rows = (row for batch in file.iter_batches(1024) for row in batch.to_pylist())
+            yield from _rows(source, folder / "shards" / name, enumerate(rows, 1))
+
+
+def _dropped(source: Source) -> Iterator[Row]:
+    """Documents in a language of the recipe that its heuristic rules dropped."""
+    folder, manifest = finished_run(source)
+    for name in manifest["files"]["documents"]:
+        ledger = pq.read_table(folder / "ledger" / name, columns=["id", "stage", "outcome"]).to_pylist()
+        dropped = {row["id"] for row in ledger if row["outcome"] == "dropped" and row["stage"] == "filter"}
+        with pq.ParquetFile(folder / "documents" / name) as file:
+            for batch in file.iter_batches(1024, columns=["id", "url", "text"]):
+                rows = ((0, row) for row in batch.to_pylist() if row["id"] in dropped)
+                yield from _rows(source, folder / "documents" / name, rows)
+
+
+def _benchmark(source: Source) -> Iterator[Row]:
+    wanted = source.where.get("split", TARGET_SPLITS)
+    for split in wanted:
+        refuse_evaluation(source.path, split, "*", "where.split")
+    for path in files_of(source):
+        for number, item in json_lines(path):
+            if item.get("split") not in wanted:
+                continue
+            refuse_evaluation(
+                str(item.get("task")), str(item["split"]), str(item.get("id")), f"{path}:{number}"
+            )
+            name = f"{item['task']}/{item['split']}/{item['id']}"
+            yield Row(item_text(item), str(item["task"]), name)
+
+
+_READERS: dict[str, Callable[[Source], Iterator[Row]]] = {
+    "jsonl": _jsonl, "parquet": _parquet, "text": _text, "run": _run, "dropped": _dropped,
+    "benchmark": _benchmark,
+}  # fmt: skip
+
+
+def finished_run(source: Source) -> tuple[Path, dict[str, Any]]:
+    """The folder of a finished run and its manifest."""
+    folder = Path(filled_in(source.path))
+    try:
+        return folder, json.loads((folder / "run.json").read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise WerpError(f"{folder}: no finished run (no run.json); run jobs/refine.py first") from error
+
+
+def _rows(source: Source, path: Path, items: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[Row]:
+    for number, item in items:
+        if any(str(item.get(field)) not in values for field, values in source.where.items()):
+            continue
+        if item.get("split") in ("validation", "test") and {"task", "choices", "gold"} <= item.keys():
+            refuse_evaluation(str(item["task"]), item["split"], str(item.get("id")), f"{path}:{number}")
+        missing = [field for field in source.text if field not in item]
+        if missing:
+            raise WerpError(f"{path}:{number}: no field {missing[0]!r}{nearest(missing[0], item)}")
+        text = "\n\n".join(str(item[field]) for field in source.text if item[field])
+        yield Row(
+            text, _group(source, item, path), f"{path.name}:{item.get('id') or number}", item.get("url")
+        )
+
+
+def _group(source: Source, item: dict[str, Any], path: Path) -> str:
+    field = source.group or next((f for f in ("repo", "source", "url") if item.get(f)), None)
+    if source.group and not item.get(source.group):
+        raise WerpError(f"{path}: a row has no {source.group!r}, which `group` names")
+    value = str(item[field]) if field else path.name
+    if field == "url":
+        value = (urlsplit(value).hostname or value).removeprefix("www.")
+    elif source.group_parts:
+        value = "/".join(value.split("/")[: source.group_parts])
+    return value

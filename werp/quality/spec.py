@@ -1,0 +1,213 @@
+"""The typed spec of a classifier: what it learns from, how, and what is kept aside to prove it.
+
+A spec is a YAML file; `dclm` and `betr` come with the package. `${WERP_DATA}` and other variables in paths
+are filled in from the environment. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from werp.errors import WerpError, nearest
+
+_LABEL = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+class Section(BaseModel):
+    """A part of a spec."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """Where rows come from: files of one kind, or a run directory.
+
+    Kinds: `jsonl` (also .gz, .xz, .zst), `parquet`, `text` (a document a file), `run` (the shards of a
+    finished run), `dropped` (the documents that a finished run's heuristics dropped), `benchmark` (items
+    in the row form of the nine tasks, dev and train parts alone).
+    """
+
+    path: str = Field(description="a file, a folder or a glob; ${VARIABLES} are filled in")
+    kind: Literal["jsonl", "parquet", "text", "run", "dropped", "benchmark"]
+    text: tuple[str, ...] = Field(("text",), min_length=1, description="fields, joined by a blank line")
+    group: str | None = Field(
+        None,
+        description="field that names the book, repository or site, which no split may cut; `url` means its"
+        " host; null: `repo`, `source`, the host of `url`, or the file, the first there is",
+    )
+    group_parts: int | None = Field(None, ge=1, description="only so many parts of the group, cut at /")
+    where: dict[str, tuple[str, ...]] = Field({}, description="field: values of the rows to take")
+    limit: int | None = Field(None, ge=1, description="at most so many rows, chosen by hash of their text")
+    max_chars: int | None = Field(
+        None, ge=1, description="a row's first characters, to the end of a paragraph where there is one"
+    )
+
+
+class FastText(Section):
+    """fastText's own parameters, under their own names."""
+
+    lr: float = Field(0.1, gt=0)
+    dim: int = Field(100, ge=1)
+    ws: int = Field(5, ge=1)
+    epoch: int = Field(5, ge=1)
+    minCount: int = Field(1, ge=1)  # noqa: N815
+    wordNgrams: int = Field(2, ge=1)  # noqa: N815
+    minn: int = Field(0, ge=0)
+    maxn: int = Field(0, ge=0)
+    bucket: int = Field(2_000_000, ge=1)
+    loss: Literal["softmax", "hs", "ns", "ova"] = "softmax"
+    thread: int = Field(1, ge=1, description="more than one thread: no two trainings are the same")
+    seed: int = 0
+
+
+class Quantize(Section):
+    """fastText's product quantisation: a small `.ftz` beside the full model."""
+
+    cutoff: int = Field(20_000, ge=0, description="features kept, 0 keeps all")
+    retrain: bool = True
+    qnorm: bool = True
+    qout: bool = False
+    dsub: int = Field(2, ge=1)
+
+
+class Lsa(Section):
+    """TF-IDF and truncated SVD (scikit-learn): the light embedder that needs no model file."""
+
+    kind: Literal["lsa"] = "lsa"
+    dim: int = Field(256, ge=2)
+    min_df: int = Field(2, ge=1)
+    max_features: int = Field(50_000, ge=2)
+
+
+class Sentence(Section):
+    """A sentence-transformers model in a folder (the `embed` extra); nothing is downloaded."""
+
+    kind: Literal["sentence"] = "sentence"
+    path: str
+    max_tokens: int | None = Field(None, ge=8, description="default: the model's own")
+    batch: int = Field(32, ge=1)
+
+
+class Betr(Section):
+    """Benchmark-targeted ranking (arXiv 2507.12466, section 2 and its appendix's fastText settings)."""
+
+    pool: tuple[Source, ...] = Field(min_length=1, description="the sample of documents that is ranked")
+    targets: tuple[Source, ...] = Field(min_length=1, description="benchmark items; dev and train rows alone")
+    min_targets: int = Field(200, ge=1, description="a benchmark with fewer rows at hand is left out")
+    top: float = Field(0.1, gt=0, lt=1, description="share of the pool that is positive")
+    embedder: Annotated[Lsa | Sentence, Field(discriminator="kind")] = Lsa()
+
+
+class Spec(Section):
+    """What `train_classifier` does."""
+
+    name: str
+    description: str = ""
+    positive: str = Field("hq", description="label of what is kept")
+    negative: str = Field("cc", description="label of the rest")
+    positives: tuple[Source, ...] = ()
+    negatives: tuple[Source, ...] = ()
+    betr: Betr | None = Field(None, description="rank a pool against benchmarks in place of given classes")
+    evaluate: dict[str, Source] = Field({}, description="named sets that are scored and never trained on")
+    contrasts: tuple[tuple[str, str], ...] = Field(
+        (), description="pairs of sets, (better, worse), whose ROC-AUC the card states"
+    )
+    held_out: float = Field(0.2, gt=0, lt=1, description="share of rows of whole groups that is kept aside")
+    balance: bool = Field(True, description="the larger class is sampled down to the smaller")
+    seed: int = 0
+    fasttext: FastText = FastText()
+    quantize: Quantize | None = None
+
+    @field_validator("positive", "negative")
+    @classmethod
+    def _labels_are_words(cls, value: str) -> str:
+        if not _LABEL.fullmatch(value):
+            raise ValueError("a label is letters, digits and _ . - alone")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = bool(self.positives or self.negatives)
+        if given == (self.betr is not None):
+            raise ValueError("give positives and negatives, or betr")
+        if given and not (self.positives and self.negatives):
+            raise ValueError("both positives and negatives are needed")
+        if self.positive == self.negative:
+            raise ValueError("positive and negative are one label")
+        known = {*self.evaluate, "positive", "negative"}
+        for name in (name for pair in self.contrasts for name in pair):
+            if name not in known:
+                raise ValueError(f"contrasts: no set {name!r}{nearest(name, known)}")
+        return self
+
+
+def preset_names() -> list[str]:
+    """The specs the package carries."""
+    return sorted(p.name[:-5] for p in files("werp.quality.presets").iterdir() if p.name.endswith(".yaml"))
+
+
+def load_spec(name_or_path: str, overrides: Sequence[str] = ()) -> Spec:
+    """A spec by preset name or path, with `key=value` overrides; `WerpError` names file, key and remedy."""
+    if name_or_path.endswith((".yaml", ".yml")):
+        if not Path(name_or_path).is_file():
+            raise WerpError(f"--spec {name_or_path}: no such file")
+        text = Path(name_or_path).read_text("utf-8")
+    elif name_or_path in preset_names():
+        text = files("werp.quality.presets").joinpath(f"{name_or_path}.yaml").read_text("utf-8")
+    else:
+        raise WerpError(f"--spec {name_or_path}: no such preset{nearest(name_or_path, preset_names())}")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise WerpError(f"{name_or_path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise WerpError(f"{name_or_path}: a spec is a mapping of keys, found {type(content).__name__}")
+    for override in overrides:
+        _override(content, override)
+    return validated(content, name_or_path)
+
+
+def validated(content: dict[str, Any], where: str) -> Spec:
+    """The spec of a mapping; `WerpError` with one line a problem."""
+    try:
+        return Spec.model_validate(content)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            key = ".".join(map(str, problem["loc"]))
+            if problem["type"] == "extra_forbidden":
+                hint = nearest(str(problem["loc"][-1]), Spec.model_fields) if len(problem["loc"]) == 1 else ""
+                lines.append(f"{where}: unknown key {key}{hint}")
+            else:
+                lines.append(f"{where}: {key}: {problem['msg']} (found {problem['input']!r:.80})")
+        raise WerpError("\n".join(lines)) from error
+
+
+def filled_in(path: str) -> str:
+    """A path with ${VARIABLES} from the environment; an unset one is an error."""
+    filled = os.path.expandvars(path)
+    unset = re.search(r"\$\{?(\w+)\}?", filled)
+    if unset:
+        raise WerpError(f"path {path}: the environment variable {unset[1]} is not set")
+    return filled
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator:
+        raise WerpError(f"--set {override}: expected KEY=VALUE, e.g. fasttext.epoch=10")
+    *parents, last = key.strip().split(".")
+    place = content
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise WerpError(f"--set {key}: {parent} is no mapping")
+    place[last] = yaml.safe_load(value)

@@ -1,0 +1,162 @@
+"""Rule `c4.v1`: C4's line rules and page rules.
+
+Source: Raffel et al. 2020 (arXiv 1910.10683), section 2.2. The defaults are those of datatrove 0.10's
+`c4_filters.py`; FineWeb switches `terminal_punctuation` off, DCLM's `c4.yaml` asks for 5 words a line and 3
+sentences, with a list of bad words.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from werp.edits import Span
+from werp.lists import list_digest, read_list
+from werp.signals.base import Check, EditRule
+from werp.signals.batch import TextBatch
+from werp.signals.lines import lines_of, stripped
+
+_CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
+_ENDS = (".", "?", "!", '"', "'")
+_ELLIPSIS = "..."
+_POLICY = (
+    "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies",
+)  # fmt: skip
+
+
+class C4(EditRule):
+    """Edits: lines that break a line rule, citation marks, white space around lines. Signals:
+
+    c4.lorem_ipsum, c4.curly_bracket (int64): lines with `lorem ipsum` or `{` that no line rule took before.
+    c4.sentences (int64): sentences of the edited text, counted a line at a time.
+    c4.removed_lines (int64): lines taken out; c4.bad_word (string): the listed word found, else null.
+    """  # fmt: skip
+
+    rule: Literal["c4.v1"] = "c4.v1"
+    max_word_length: int | None = Field(1000, ge=1, description="a line with a longer word is taken out")
+    remove_citations: bool = Field(
+        True, description="take out [1], [edit], [citation needed] of lines that stay"
+    )
+    terminal_punctuation: bool = Field(
+        True, description="take out lines that do not end in . ? ! \" ' or end in ..."
+    )
+    min_words_per_line: int | None = Field(3, ge=0, description="a line of fewer words is taken out")
+    javascript: bool = Field(True, description="take out lines that name javascript")
+    policy: bool = Field(True, description="take out lines on terms of use, privacy and cookies")
+    lorem_ipsum: bool = Field(True, description="drop a page with lorem ipsum")
+    curly_bracket: bool = Field(True, description="drop a page with {")
+    min_sentences: int | None = Field(5, ge=0, description="fewest sentences left")
+    bad_words: str | None = Field(None, description="list file: words of which one drops the page")
+
+    def edit_parameters(self) -> dict[str, Any]:
+        """The line rules."""
+        keys = ("max_word_length", "remove_citations", "terminal_punctuation", "min_words_per_line")
+        return {key: getattr(self, key) for key in (*keys, "javascript", "policy")}
+
+    def measure_parameters(self) -> dict[str, Any]:
+        """The line rules and the list's content."""
+        return self.edit_parameters() | {"bad_words": list_digest("c4.v1.bad_words", self.bad_words)}
+
+    def edits(self, batch: TextBatch) -> list[list[Span]]:
+        """See `EditRule.edits`."""
+        return [self._edits_of(text) for text in batch.texts]
+
+    def measure_edits(
+        self, before: TextBatch, spans: list[list[Span]], after: TextBatch
+    ) -> dict[str, pa.Array]:
+        """See `EditRule.measure_edits`."""
+        # Imported at need, for numba's sake: a recipe is read where nothing is measured.
+        from werp.signals.sentences import sentence_counts  # noqa: PLC0415
+
+        verdicts = [[self._judge(line) for line in text.splitlines()] for text in before.texts]
+        columns = {
+            "lorem_ipsum": [sum(lorem for _, lorem, _ in own) for own in verdicts],
+            "curly_bracket": [sum(curly for _, _, curly in own) for own in verdicts],
+            "removed_lines": [sum(why is not None for why, _, _ in own) for own in verdicts],
+        }
+        bad = [self._bad_word(text) for text in after.texts]
+        return {
+            **{f"c4.{name}": pa.array(column, pa.int64()) for name, column in columns.items()},
+            "c4.sentences": pa.array(sentence_counts(after.split), pa.int64()),
+            "c4.bad_word": pa.array(bad, pa.string()),
+        }
+
+    def checks(self) -> list[Check]:
+        """The page rules that are on."""
+        every = (
+            (self.lorem_ipsum, Check("lorem_ipsum", "c4.lorem_ipsum", ">", 0)),
+            (self.curly_bracket, Check("curly_bracket", "c4.curly_bracket", ">", 0)),
+            (
+                self.min_sentences is not None,
+                Check("min_sentences", "c4.sentences", "<", self.min_sentences or 0),
+            ),
+            (self.bad_words is not None, Check("bad_words", "c4.bad_word", "set", None)),
+        )
+        return [check for on, check in every if on]
+
+    def _judge(self, line: str) -> tuple[str | None, bool, bool]:
+        """The line rule that takes the line out, else None; whether it shows lorem ipsum, and `{`.
+
+        In datatrove's order: what an earlier line rule takes out shows nothing.
+        """
+        line = line.strip()
+        words = line.split()
+        longest = self.max_word_length
+        if longest is not None and len(line) > longest and max(map(len, words), default=0) > longest:
+            return "max_word_length", False, False
+        if self.remove_citations and "[" in line:
+            line = _CITATION.sub("", line)
+        if self.terminal_punctuation and (not line.endswith(_ENDS) or line.endswith(_ELLIPSIS)):
+            return "terminal_punctuation", False, False
+        if self.min_words_per_line is not None and len(words) < self.min_words_per_line:
+            return "min_words_per_line", False, False
+        lower = line.lower()
+        lorem = "lorem ipsum" in lower
+        if self.javascript and "javascript" in lower:
+            return "javascript", lorem, False
+        policy = self.policy and any(phrase in lower for phrase in _POLICY)
+        return "policy" if policy else None, lorem, "{" in line
+
+    def _edits_of(self, text: str) -> list[Span]:
+        spans: list[Span] = []
+        space = "c4.v1.white_space"
+        for line in lines_of(text, newline_only=False):
+            why = self._judge(line.text)[0]
+            if why is not None:
+                if line.after > line.start:
+                    spans.append(Span(line.start, line.after, f"c4.v1.{why}"))
+                continue
+            inner = line.text.strip()
+            start = line.start + len(line.text) - len(line.text.lstrip())
+            end = start + len(inner)
+            if line.start < start:
+                spans.append(Span(line.start, start, space))
+            if self.remove_citations and "[" in inner:
+                spans += [
+                    Span(start + m.start(), start + m.end(), "c4.v1.remove_citations")
+                    for m in _CITATION.finditer(inner)
+                ]
+            separator = text[line.end : line.after]
+            if separator in ("", "\n"):
+                if end < line.end:
+                    spans.append(Span(end, line.end, space))
+            else:
+                spans.append(Span(end, line.after, space, "\n"))
+        return stripped(text, spans, space)
+
+    @cached_property
+    def _bad_words(self) -> re.Pattern[str] | None:
+        words = read_list("c4.v1.bad_words", self.bad_words, str)
+        if not words:
+            return None
+        return re.compile(rf"(?:\W|^)({'|'.join(map(re.escape, sorted(words)))})(?:\W|$)")
+
+    def _bad_word(self, text: str) -> str | None:
+        if self._bad_words is None:
+            return None
+        found = self._bad_words.search(text.lower())
+        return found[1] if found else None

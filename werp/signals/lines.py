@@ -1,0 +1,67 @@
+"""Lines of a text with their places, for the rules that take lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from werp.edits import Span, apply_edits, rebase
+
+
+class Line(NamedTuple):
+    """A line without its separator: the text [start, end); the separator is [end, after)."""
+
+    text: str
+    start: int
+    end: int
+    after: int
+
+
+def lines_of(text: str, *, newline_only: bool) -> list[Line]:
+    """The lines of a text, as `str.split("\\\\n")` (newline_only) or as `str.splitlines` gives them.
+
+    >>> [(line.text, line.start, line.after) for line in lines_of("a\\\\r\\\\nbc", newline_only=False)]
+    [('a', 0, 3), ('bc', 3, 5)]
+    """
+    out: list[Line] = []
+    at = 0
+    if newline_only:
+        for piece in text.split("\n"):
+            end = at + len(piece)
+            out.append(Line(piece, at, end, min(end + 1, len(text))))
+            at = end + 1
+        return out
+    for piece, whole in zip(text.splitlines(), text.splitlines(keepends=True), strict=True):
+        out.append(Line(piece, at, at + len(piece), at + len(whole)))
+        at += len(whole)
+    return out
+
+
+def stripped(text: str, spans: Sequence[Span], rule: str) -> list[Span]:
+    """The spans, and further ones that take white space off both ends of the edited text."""
+    edited = apply_edits(text, spans)
+    head, tail = len(edited) - len(edited.lstrip()), len(edited.rstrip())
+    ends = [Span(0, head, rule)] if head else []
+    if head < tail < len(edited):
+        ends.append(Span(tail, len(edited), rule))
+    return disjoint([*spans, *rebase(ends, spans, len(text))]) if ends else list(spans)
+
+
+def disjoint(spans: Sequence[Span]) -> list[Span]:
+    """The same characters taken out by disjoint spans: a later span keeps only what earlier ones left of it.
+
+    Where a later span encloses a replacement, the replacement goes with it.
+    """
+    out: list[Span] = []
+    for span in spans:
+        inside = sorted(s for s in out if span.start <= s.start and s.end <= span.end)
+        out = [s for s in out if s not in inside]
+        at = span.start
+        for s in inside:
+            if at < s.start:
+                out.append(Span(at, s.start, span.rule))
+            out.append(s._replace(replacement=None))
+            at = s.end
+        if at < span.end:
+            out.append(Span(at, span.end, span.rule))
+    return sorted(out)

@@ -1,0 +1,102 @@
+"""A rule of the user's own: a function named in the recipe, no fork of this package needed.
+
+    - rule: my_rules.links:link_share      # module:function, importable where the tasks run
+      version: 1                           # say 2 when its meaning changes
+      parameters: {schemes: [http, https]} # keyword arguments of the function
+      max: {share: 0.2}                    # drop when the signal is above
+      min: {}                              # drop when it is below
+
+The function takes a `werp.signals.batch.TextBatch` and the parameters, and returns a dict of signal name to
+Arrow array or list, one value a document; null never drops. Its columns are called `link_share.<signal>`, the
+ledger names `link_share.v1.max.share`. The signals' key covers the source of the function's module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+from pydantic import Field, StringConstraints
+
+from werp.errors import WerpError
+from werp.signals.base import Check, Rule
+from werp.signals.batch import TextBatch
+
+_NAME = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+
+
+class Own(Rule):
+    """See the module's text. Raises `WerpError` where the function can't be had or returns something else."""
+
+    rule: Annotated[str, StringConstraints(pattern=_NAME)] = Field(description="module:function")
+    version: int = Field(1, ge=1, description="part of the rule's name in the ledger")
+    parameters: dict[str, Any] = Field({}, description="keyword arguments of the function")
+    max: dict[str, float] = Field({}, description="signal: drop when above")
+    min: dict[str, float] = Field({}, description="signal: drop when below")
+
+    @property
+    def family(self) -> str:
+        """The function's name."""
+        return self.rule.partition(":")[2]
+
+    @property
+    def name(self) -> str:
+        """`<function>.v<version>`."""
+        return f"{self.family}.v{self.version}"
+
+    def measure_parameters(self) -> dict[str, Any]:
+        """The arguments, and the hash of the module's source."""
+        source = inspect.getsourcefile(self._function())
+        digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
+        return {"rule": self.rule, "parameters": self.parameters, "source": digest}
+
+    def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
+        """Call the function."""
+        columns = self._function()(batch, **self.parameters)
+        if not isinstance(columns, dict) or not columns:
+            raise WerpError(
+                f"rule {self.rule}: returned {type(columns).__name__}, expected a dict of signal columns"
+            )
+        arrays = {f"{self.family}.{name}": self._array(name, column) for name, column in columns.items()}
+        for name, array in arrays.items():
+            if len(array) != len(batch):
+                raise WerpError(
+                    f"rule {self.rule}: signal {name} has {len(array)} values for {len(batch)} documents"
+                )
+        return arrays
+
+    def _array(self, name: str, column: Any) -> pa.Array:
+        """Numbers as float64, so that a column has one type whatever a batch holds; strings as they are."""
+        array = column if isinstance(column, pa.Array) else pa.array(column)
+        if pa.types.is_string(array.type):
+            if name in self.max or name in self.min:
+                raise WerpError(f"rule {self.rule}: signal {name} is text; only numbers have a max or min")
+            return array
+        try:
+            return array.cast(pa.float64())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise WerpError(f"rule {self.rule}: signal {name}: {error}") from error
+
+    def checks(self) -> list[Check]:
+        """Those of `max`, then those of `min`."""
+        above = [Check(f"max.{key}", f"{self.family}.{key}", ">", limit) for key, limit in self.max.items()]
+        below = [Check(f"min.{key}", f"{self.family}.{key}", "<", limit) for key, limit in self.min.items()]
+        return above + below
+
+    def _function(self) -> Callable[..., Any]:
+        module, _, name = self.rule.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise WerpError(
+                f"rule {self.rule}: {error}; the module must be importable here and on every worker"
+                " (install it, set PYTHONPATH, or spark-submit --py-files)"
+            ) from error
+        if not callable(found):
+            raise WerpError(f"rule {self.rule}: {name} is no function")
+        return found  # type: ignore[no-any-return]

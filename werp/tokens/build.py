@@ -1,0 +1,108 @@
+"""Build a token folder: tokenizer, one part a file, then the whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from werp.errors import WerpError
+from werp.tokens.encode import encode_named
+from werp.tokens.folder import Metadata, Part, assemble, put, refuse_foreign
+from werp.tokens.sources import shard_files
+from werp.tokens.vocabulary import END, entries, load, train_bpe
+
+#: Runs the tasks (file, field, tokenizer file, ids file, lengths file), in any order and place.
+Runner = Callable[[Sequence[tuple[str, str, str, str, str]]], None]
+
+
+def run_here(tasks: Sequence[tuple[str, str, str, str, str]]) -> None:
+    """One file after the other in this process, each with all the tokenizer's threads."""
+    for task in tasks:
+        encode_named(*task)
+
+
+def tokenize(
+    run: Path | None,
+    output: Path,
+    tokenizer: Path | None = None,
+    vocab_size: int = 4096,
+    *,
+    files: Sequence[Path] = (),
+    field: str = "text",
+    runner: Runner = run_here,
+) -> Metadata:
+    """Turn a run's shards, or `files`, into a token folder at `output` and return its metadata.
+
+    run: a run directory, or a folder of `*.parquet` / `*.arrow` files with a string column `text`; None with
+    `files`.
+        Files are read in the order of their names, or as given.
+    tokenizer: a `tokenizer.json` with the token `<|endoftext|>`. None trains a byte-level BPE of at most
+    `vocab_size`
+        entries on the first 50 M characters.
+
+    The result is the same for any `runner`. The folder appears whole, through one rename, and replaces an
+    earlier token folder. Raises WerpError for missing input or columns, a bad tokenizer, or an `output` that
+    holds something else.
+    """
+    manifest = read_manifest(run) if run else {}
+    chosen = list(files) or shard_files(run or Path())
+    refuse_foreign(output)
+    partial = output.absolute().parent / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
+    partial.mkdir(parents=True)
+    try:
+        copied = partial / "tokenizer.json"
+        if tokenizer is None:
+            bpe = train_bpe(chosen, field, vocab_size)
+            bpe.save(str(copied))
+            origin = f"byte-level BPE trained on this text, {vocab_size} asked for"
+        else:
+            bpe, origin = load(tokenizer), f"given: {tokenizer.name}"
+            shutil.copyfile(tokenizer, copied)
+        parts = [Part(partial / f"{i:06d}.ids", partial / f"{i:06d}.lengths") for i in range(len(chosen))]
+        runner([
+            (str(file.absolute()), field, str(copied), str(part.ids), str(part.lengths))
+            for file, part in zip(chosen, parts, strict=True)
+        ])  # fmt: skip
+        facts = Metadata(
+            documents=0,
+            tokens=0,
+            tokens_sha256="",
+            vocabulary=entries(bpe),
+            end_token=bpe.token_to_id(END),
+            tokenizer=origin,
+            tokenizer_sha256=hashlib.sha256(copied.read_bytes()).hexdigest(),
+            recipe=manifest.get("recipe"),
+            run_key=manifest.get("run_key"),
+            run_content_hash=manifest.get("content_hash"),
+        )
+        metadata = assemble(parts, partial, facts)
+        put(partial, output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return metadata
+
+
+def read_manifest(run: Path) -> dict[str, Any]:
+    """Recipe name, run key and content hash of a finished run; nothing for a plain folder of shards."""
+    path = run / "run.json"
+    if not path.is_file():
+        return {}
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        recipe = manifest.get("recipe")
+        name = recipe.get("name") if isinstance(recipe, dict) else recipe
+        values = {
+            "recipe": name,
+            "run_key": manifest.get("run_key"),
+            "content_hash": manifest.get("content_hash"),
+        }
+    except (ValueError, AttributeError) as error:
+        raise WerpError(
+            f"{path}: not a run manifest ({error}); the run is damaged, refine it again"
+        ) from error
+    return {key: None if value is None else str(value) for key, value in values.items()}

@@ -1,0 +1,87 @@
+"""The command `werp tokenize`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from werp.errors import WerpError
+
+
+def command(
+    output: Annotated[Path, typer.Option(help="the token folder to write")],
+    run: Annotated[Path | None, typer.Option(help="a finished run directory, or a folder of shards")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help="text instead: .jsonl, .txt, .parquet, .arrow (also .gz, .xz, .zst), folders, globs",
+        ),
+    ] = None,
+    field: Annotated[str, typer.Option(help="the column or key that holds the text")] = "text",
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="a tokenizer.json; left out, one is trained on the text")
+    ] = None,
+    vocab_size: Annotated[int, typer.Option(help="entries of the tokenizer that is trained")] = 4096,
+    spark: Annotated[bool, typer.Option(help="a Spark task a file; --no-spark: this process alone")] = True,
+    workers: Annotated[int | None, typer.Option(min=1, help="cores Spark uses on this machine")] = None,
+    megatron: Annotated[
+        Path | None, typer.Option(help="also write PREFIX.bin and PREFIX.idx for Megatron-LM")
+    ] = None,
+    olmo: Annotated[Path | None, typer.Option(help="also write the ids as OLMo-core's .npy")] = None,
+    dry_run: Annotated[bool, typer.Option(help="list the files, and stop")] = False,
+) -> None:
+    """Turn a run's shards, or files of text, into token shards to train on.
+
+    werp tokenize --run out/run --output out/tokens
+
+    werp tokenize --input 'books/*.jsonl.xz' --tokenizer tokenizer.json --output out/tokens --megatron
+    out/books
+    """
+    # Imported here: `werp` itself must start where the tokenizers package is missing.
+    try:
+        from werp.tokens.build import run_here, tokenize  # noqa: PLC0415
+        from werp.tokens.export import export_megatron, export_olmo  # noqa: PLC0415
+        from werp.tokens.sources import input_files, shard_files  # noqa: PLC0415
+    except ImportError as error:
+        raise WerpError(
+            f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'"
+        ) from error
+    if (run is None) == (not inputs):
+        raise WerpError("give --run (a refined run) or --input (files of text), and not both")
+    files = input_files(inputs) if inputs else shard_files(run or Path())
+    if dry_run:
+        size = sum(file.stat().st_size for file in files)
+        typer.echo(
+            "\n".join(map(str, files)) + f"\n{len(files)} files, {size / 1e6:,.1f} MB; nothing written"
+        )
+        return
+    begin = time.perf_counter()
+    runner = run_here
+    if spark:
+        from werp.tokens.job import run_on_spark  # noqa: PLC0415
+
+        runner = functools.partial(run_on_spark, workers=workers)  # type: ignore[assignment]
+    metadata = tokenize(run, output, tokenizer, vocab_size, files=files, field=field, runner=runner)
+    seconds = time.perf_counter() - begin
+    typer.echo(
+        f"{output}: {metadata.tokens:,} tokens of {metadata.documents:,} documents, "
+        f"{metadata.vocabulary:,} entries ({metadata.tokenizer}); {metadata.tokens / seconds:,.0f} tokens/s"
+    )
+    if megatron:
+        export_megatron(output, megatron)
+    if olmo:
+        export_olmo(output, olmo)
+
+
+def main() -> None:
+    """The command line; a WerpError ends it with its text alone."""
+    try:
+        typer.run(command)
+    except WerpError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,120 @@
+"""The token folder: what is in it, and how it is put together.
+
+    OUTPUT/tokenizer.json   Hugging Face `tokenizers` form
+    OUTPUT/tokens.arrow     column `token`: uint16, or uint32 from 65,536 entries on
+    OUTPUT/offsets.arrow    column `offset`: int64, documents + 1 of them, the first 0
+
+Document i is tokens[offsets[i]:offsets[i + 1]] and ends with `<|endoftext|>`. Both tables are uncompressed
+Arrow IPC of a single batch, so that a reader maps them and sees one NumPy array each. Both carry metadata
+(see `Metadata`) under the schema key `werp.tokens`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel
+
+from werp.errors import WerpError
+from werp.rundir import sync
+
+BUFFER = 1 << 22  # bytes copied at once
+
+
+class Metadata(BaseModel):
+    """What the tokens are, in full; equal metadata means equal bytes."""
+
+    format: Literal["werp.tokens.v1"] = "werp.tokens.v1"
+    documents: int
+    tokens: int
+    tokens_sha256: str
+    vocabulary: int
+    end_token: int
+    tokenizer: str
+    tokenizer_sha256: str
+    recipe: str | None = None
+    run_key: str | None = None
+    run_content_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One input file encoded: raw ids with end tokens, and the int64 length of each document."""
+
+    ids: Path
+    lengths: Path
+
+
+def token_type(vocabulary: int) -> np.dtype[np.generic]:
+    """uint16 below 65,536 entries, else uint32; little-endian."""
+    return np.dtype("<u2" if vocabulary < 1 << 16 else "<u4")
+
+
+def assemble(parts: Iterable[Part], folder: Path, facts: Metadata) -> Metadata:
+    """Join the parts, in their order, into the two tables; the parts are removed on the way.
+
+    facts: with counts and hash still to be filled in. Memory stays flat: bytes are copied through, then
+    mapped.
+    """
+    kind = token_type(facts.vocabulary)
+    digest, tokens, documents = hashlib.sha256(), 0, 0
+    with (folder / "tokens.raw").open("wb") as buffer, (folder / "offsets.raw").open("wb") as offsets:
+        offsets.write(np.zeros(1, "<i8").tobytes())
+        for part in parts:
+            lengths = np.fromfile(part.lengths, "<i8")
+            offsets.write((tokens + np.cumsum(lengths)).astype("<i8").tobytes())
+            tokens, documents = tokens + int(lengths.sum()), documents + len(lengths)
+            with part.ids.open("rb") as source:
+                while block := source.read(BUFFER):
+                    digest.update(block)
+                    buffer.write(block)
+            part.ids.unlink()
+            part.lengths.unlink()
+    if not documents:
+        raise WerpError("the input holds no document")
+    done = facts.model_copy(
+        update={"documents": documents, "tokens": tokens, "tokens_sha256": digest.hexdigest()}
+    )
+    arrow = pa.uint16() if kind.itemsize == 2 else pa.uint32()
+    _wrap(folder, "tokens", pa.field("token", arrow, nullable=False), tokens, done)
+    _wrap(folder, "offsets", pa.field("offset", pa.int64(), nullable=False), documents + 1, done)
+    return done
+
+
+def _wrap(folder: Path, name: str, field: pa.Field, length: int, metadata: Metadata) -> None:
+    """Copy NAME.raw into NAME.arrow as one batch; the raw file is mapped, so memory stays flat."""
+    schema = pa.schema([field], metadata={"werp.tokens": metadata.model_dump_json()})
+    with pa.memory_map(str(folder / f"{name}.raw")) as raw:
+        column = pa.Array.from_buffers(field.type, length, [None, raw.read_buffer()])
+        with (folder / f"{name}.arrow").open("wb") as file:
+            with pa.ipc.new_file(file, schema) as writer:
+                writer.write_batch(pa.record_batch([column], schema=schema))
+            sync(file)
+    (folder / f"{name}.raw").unlink()
+
+
+def refuse_foreign(output: Path) -> None:
+    """Only a token folder or an empty one is replaced."""
+    if not output.exists():
+        return
+    if not output.is_dir() or (any(output.iterdir()) and not (output / "tokens.arrow").is_file()):
+        raise WerpError(f"--output {output}: exists and is no token folder; name another or remove it")
+
+
+def put(partial: Path, output: Path) -> None:
+    """Rename the finished folder into place, an earlier one out of the way first."""
+    if output.exists():
+        old = partial.with_name(partial.name + ".old")
+        os.rename(output, old)
+        os.rename(partial, output)
+        shutil.rmtree(old)
+    else:
+        os.rename(partial, output)

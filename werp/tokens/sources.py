@@ -1,0 +1,155 @@
+"""What can be tokenized: a run's shards, or files of text, and how each is read."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import json
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from werp.errors import WerpError
+
+KINDS = (".parquet", ".arrow", ".jsonl", ".txt")
+PACKED = (".gz", ".xz", ".zst")
+BATCH = 64  # documents handed on at once
+
+
+def kind_of(path: Path) -> str | None:
+    """The kind of a file by its name, compression aside; None for one that is not read.
+
+    >>> kind_of(Path("a.jsonl.gz"))
+    '.jsonl'
+    """
+    suffixes = path.suffixes
+    if suffixes and suffixes[-1] in PACKED:
+        suffixes = suffixes[:-1]
+    return suffixes[-1] if suffixes and suffixes[-1] in KINDS else None
+
+
+def shard_files(run: Path) -> list[Path]:
+    """The shard files of a run directory or of a plain folder, by name; WerpError when there are none."""
+    folder = run / "shards" if (run / "shards").is_dir() else run
+    files = sorted(p for p in folder.glob("*") if p.suffix in (".parquet", ".arrow") and p.is_file())
+    if not files:
+        raise WerpError(f"{folder}: no *.parquet or *.arrow shard; name a finished run or a folder of shards")
+    return files
+
+
+def input_files(patterns: list[str]) -> list[Path]:
+    """The files that names, globs and folders stand for, sorted within each; WerpError for one that gives
+    none.
+    """
+    files: list[Path] = []
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            found = sorted(p for p in path.iterdir() if p.is_file() and kind_of(p))
+        else:
+            found = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+        if not found:
+            raise WerpError(f"--input {pattern}: no file; give a file, a folder or a quoted glob")
+        for file in found:
+            if kind_of(file) is None:
+                raise WerpError(
+                    f"--input {file}: not a kind that is read ({', '.join(KINDS)}; also {', '.join(PACKED)})"
+                )
+        files += found
+    return files
+
+
+def texts(file: Path, field: str = "text") -> Iterator[list[str]]:
+    """A file's documents in batches of at most 64, in their order; null and empty texts are left out.
+
+    Parquet and Arrow: the string column `field`. JSONL: that key of each line. A .txt file is one document.
+    Raises WerpError naming the file, and the line or column, for what can't be read.
+    """
+    kind = kind_of(file)
+    try:
+        if kind == ".parquet":
+            yield from _parquet(file, field)
+        elif kind == ".arrow":
+            yield from _arrow(file, field)
+        elif kind == ".jsonl":
+            yield from _jsonl(file, field)
+        else:
+            with _open(file) as stream:
+                text = stream.read()
+            yield [text] if text else []
+    except (pa.ArrowInvalid, OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise WerpError(f"{file}: can't be read ({error}); write or fetch it again") from error
+
+
+def _parquet(file: Path, field: str) -> Iterator[list[str]]:
+    with pq.ParquetFile(file) as parquet:
+        _require_text(file, parquet.schema_arrow, field)
+        for batch in parquet.iter_batches(BATCH, columns=[field]):
+            yield [text for text in batch.column(0).to_pylist() if text]
+
+
+def _arrow(file: Path, field: str) -> Iterator[list[str]]:
+    with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
+        _require_text(file, reader.schema, field)
+        for number in range(reader.num_record_batches):
+            column = reader.get_batch(number).column(field)
+            for start in range(0, len(column), BATCH):
+                yield [text for text in column.slice(start, BATCH).to_pylist() if text]
+
+
+def _jsonl(file: Path, field: str) -> Iterator[list[str]]:
+    held: list[str] = []
+    with _open(file) as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise WerpError(
+                    f"{file}, line {number}: not JSON ({error}); mend or remove the line"
+                ) from error
+            if not isinstance(row, dict) or field not in row:
+                keys = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+                raise WerpError(
+                    f"{file}, line {number}: no key {field!r} (it has {keys}); name it with --field"
+                )
+            if not isinstance(row[field], str | None):
+                raise WerpError(
+                    f"{file}, line {number}: {field!r} is {type(row[field]).__name__}, a string is needed"
+                )
+            if row[field]:
+                held.append(row[field])
+            if len(held) == BATCH:
+                yield held
+                held = []
+    yield held
+
+
+def _open(file: Path) -> IO[str]:
+    """A text stream, unpacked by the name's last suffix."""
+    if file.suffix == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8")
+    if file.suffix == ".xz":
+        return lzma.open(file, "rt", encoding="utf-8")
+    if file.suffix == ".zst":
+        import zstandard  # noqa: PLC0415 - part of the refinery's packages only
+
+        raw = zstandard.ZstdDecompressor().stream_reader(
+            file.open("rb"), read_across_frames=True, closefd=True
+        )
+        return io.TextIOWrapper(raw, encoding="utf-8")
+    return file.open(encoding="utf-8")
+
+
+def _require_text(file: Path, schema: pa.Schema, field: str) -> None:
+    if field not in schema.names:
+        raise WerpError(f"{file}: no column `{field}`; it has {', '.join(schema.names)}")
+    kind = schema.field(field).type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise WerpError(f"{file}: column `{field}` is {kind}, a string is needed")

@@ -23,6 +23,7 @@ from tokenizers import Tokenizer
 
 from werp.errors import WerpError
 from werp.tokens import END, tokenize
+from werp.tokens.build import run_here
 from werp.tokens.export import export_megatron, export_olmo
 from werp.tokens.sources import BATCH, input_files, texts
 
@@ -172,6 +173,19 @@ def test_the_command_line_works_without_spark(tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: ")
     assert "Traceback" not in failed.stderr
+
+
+def test_what_a_killed_task_left_does_not_stay(tmp_path: Path) -> None:
+    def runner(tasks: Sequence[tuple[str, str, str, str, str]]) -> None:
+        Path(tasks[0][3] + ".4711").write_bytes(b"half")
+        run_here(tasks)
+
+    tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300, runner=runner)
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "tokens.arrow",
+        "offsets.arrow",
+        "tokenizer.json",
+    }
 
 
 def test_spark_writes_what_one_process_writes(tmp_path: Path) -> None:

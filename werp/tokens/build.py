@@ -12,7 +12,7 @@ from typing import Any
 
 from werp.errors import WerpError
 from werp.tokens.encode import encode_named
-from werp.tokens.folder import Metadata, Part, assemble, put, refuse_foreign
+from werp.tokens.folder import FILES, Metadata, Part, assemble, put, refuse_foreign
 from werp.tokens.sources import shard_files
 from werp.tokens.vocabulary import END, entries, load, train_bpe
 
@@ -81,6 +81,8 @@ def tokenize(
             run_content_hash=manifest.get("content_hash"),
         )
         metadata = assemble(parts, partial, facts)
+        for stray in set(partial.iterdir()) - {partial / name for name in FILES}:
+            stray.unlink()  # of a task that was killed
         put(partial, output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

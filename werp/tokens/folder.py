@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from werp.errors import WerpError
 from werp.rundir import sync
 
+FILES = ("tokenizer.json", "tokens.arrow", "offsets.arrow")
 BUFFER = 1 << 22  # bytes copied at once
 
 

@@ -42,6 +42,7 @@ class Metadata(BaseModel):
     tokenizer: str
     tokenizer_sha256: str
     recipe: str | None = None
+    band: str | None = None
     run_key: str | None = None
     run_content_hash: str | None = None
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from werp.errors import WerpError
 from werp.session import session
+from werp.tokens.build import Task
 from werp.tokens.encode import encode_named
-
-Task = tuple[str, str, str, str, str]
 
 
 def run_on_spark(tasks: Sequence[Task], workers: int | None = None) -> None:
@@ -32,9 +31,9 @@ def encode_partition(tasks: Iterable[Task]) -> None:
     """One task's files. A task has one core, so the tokenizer gets one thread."""
     os.environ["RAYON_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    for file, field, tokenizer, ids, lengths in tasks:
+    for file, field, band, tokenizer, ids, lengths in tasks:
         # A retry writes names of its own; whichever rename comes last holds the same bytes.
         mark = f".{os.getpid()}"
-        encode_named(file, field, tokenizer, ids + mark, lengths + mark)
+        encode_named(file, field, band, tokenizer, ids + mark, lengths + mark)
         os.replace(ids + mark, ids)
         os.replace(lengths + mark, lengths)

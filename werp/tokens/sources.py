@@ -68,7 +68,7 @@ def input_files(patterns: list[str]) -> list[Path]:
 
 @dataclass(frozen=True)
 class Band:
-    """Documents whose number in `column` is at least `low` and below `high`; one without a number is in none."""
+    """Documents with `low` <= `column` < `high`; those without a number there are in no band."""
 
     column: str
     low: float = -math.inf

@@ -236,6 +236,8 @@ def beside(
     seconds: float,
 ) -> dict[str, Any]:
     """The peer's speed at its best batch size, and the largest difference of a log-probability."""
+    import torch  # noqa: PLC0415
+
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from lm_eval.api.instance import Instance  # noqa: PLC0415
     from lm_eval.models.huggingface import HFLM  # noqa: PLC0415
@@ -261,7 +263,11 @@ def beside(
     for batch in BATCHES[about["device"]]:
         lm = build(batch)
         lm.loglikelihood(made[:2], disable_tqdm=True)
-        tried[batch] = timed(lambda lm=lm: lm.loglikelihood(part, disable_tqdm=True))[0]  # type: ignore[misc]
+        try:
+            tried[batch] = timed(lambda lm=lm: lm.loglikelihood(part, disable_tqdm=True))[0]  # type: ignore[misc]
+        except torch.OutOfMemoryError:  # its log-softmax of all logits does not fit: no batch size of its own
+            torch.cuda.empty_cache()
+            break
     best = min(tried, key=lambda batch: tried[batch])
     lm = build(best)
     lm.loglikelihood(made[:2], disable_tqdm=True)

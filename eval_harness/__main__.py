@@ -126,13 +126,17 @@ def compare(
         str, typer.Option(help="accuracy, bits_per_byte (of the gold) or correct_prob.")
     ] = "accuracy",
     output: Annotated[Path | None, typer.Option(help="JSON file to write; a picture goes beside it.")] = None,
+    without: Annotated[
+        list[Path] | None,
+        typer.Option(help="A refined run or contamination report whose items are left out; repeatable."),
+    ] = None,
     draws: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 10_000,
 ) -> None:
     """Say whether A is better than B, with the interval that the verdict rests on."""
     from eval_harness import compare as comparing  # noqa: PLC0415
     from eval_harness.picture import draw_comparison  # noqa: PLC0415
 
-    found = comparing.compare(a, against or [], metric, draws)
+    found = comparing.compare(a, against or [], metric, draws, without or [])
     console = Console()
     for table in comparing.comparison_tables(found):
         console.print(table)

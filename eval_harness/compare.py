@@ -16,7 +16,7 @@ out, the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
+from eval_harness.contamination import contaminated
 from eval_harness.errors import EvalError
 from eval_harness.results import Scores, items_folder, read_items, read_scores
 from eval_harness.statistics import Interval, Matrix, bootstrap, crossed_t, noise_floor
@@ -91,15 +92,19 @@ class Comparison(_Typed):
     sizes: list[Size]
 
 
-def read_run(path: Path, metric: str) -> Run:
-    """A scores file and its per-item tables."""
+def read_run(path: Path, metric: str, reports: Sequence[Mapping[str, set[str]]] = ()) -> Run:
+    """A scores file and its per-item tables, less the items that contamination reports name by task."""
     scores = read_scores(path)
     values = {}
     for name, result in scores.tasks.items():
         rows = read_items(items_folder(path) / f"{name}.parquet").to_pylist()
+        left_out = set[str]().union(*(report.get(name, ()) for report in reports))
         by: dict[str, list[float]] = {}
         for i, row in enumerate(rows):
-            by.setdefault(row["subject"] or f"item {i}", []).append(value(row, metric))
+            if row["item"] not in left_out:
+                by.setdefault(row["subject"] or f"item {i}", []).append(value(row, metric))
+        if not by:
+            raise EvalError(f"{path}: every item of {name} is contaminated: nothing is left to compare")
         values[name] = np.array([np.mean(group) for group in by.values()])
         if len(rows) != result.n:
             raise EvalError(f"{path}: {name} has {len(rows)} items in its table, {result.n} in the scores")
@@ -118,9 +123,15 @@ def value(row: dict[str, object], metric: str) -> float:
 
 
 def compare(
-    a: Sequence[Path], b: Sequence[Path], metric: str = "accuracy", draws: int = 10_000
+    a: Sequence[Path],
+    b: Sequence[Path],
+    metric: str = "accuracy",
+    draws: int = 10_000,
+    without: Sequence[Path] = (),
 ) -> Comparison:
     """Compare two sets of runs.
+
+    without: contamination reports; items that any of them names are left out of both sides.
 
     Raises EvalError when a side is empty, the sides differ in number or sizes, or any two runs were not
     asked the same questions.
@@ -129,7 +140,9 @@ def compare(
         raise EvalError(f"--metric: {metric!r} is none of {', '.join(METRICS)}")
     if not a or not b:
         raise EvalError("compare needs runs on both sides: compare A.json ... -- B.json ...")
-    runs = [[read_run(path, metric) for path in side] for side in (a, b)]
+    splits = {name: result.split for name, result in read_scores(a[0]).tasks.items()} if without else {}
+    reports = [contaminated(report, splits) for report in without]
+    runs = [[read_run(path, metric, reports) for path in side] for side in (a, b)]
     same_questions([*runs[0], *runs[1]])
     sizes = []
     for size in sorted({run.size for run in runs[0]}, key=lambda count: count or 0):

@@ -74,15 +74,17 @@ def read_report(path: Path) -> dict[str, set[str]]:
     return named
 
 
+def contaminated(report: Path, splits: Mapping[str, str]) -> dict[str, set[str]]:
+    """Item ids by task out of a run directory or a table; see the module."""
+    return read_run(report, splits) if report.is_dir() else read_report(report)
+
+
 def with_clean(scores: Scores, output: Path, report: Path) -> Scores:
     """The same scores with each task's accuracy on the items the report does not name.
 
     Raises EvalError when the report names an item that a task does not have: then it is of other data.
     """
-    if report.is_dir():
-        named = read_run(report, {name: result.split for name, result in scores.tasks.items()})
-    else:
-        named = read_report(report)
+    named = contaminated(report, {name: result.split for name, result in scores.tasks.items()})
     clean = {}
     for name, result in scores.tasks.items():
         table = read_items(items_folder(output) / f"{name}.parquet").to_pylist()

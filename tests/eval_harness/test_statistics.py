@@ -20,6 +20,7 @@ from eval_harness.data import FolderSource, load
 from eval_harness.decide import decide as decide_folder
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
+from eval_harness.results import items_folder, read_items
 from eval_harness.run import run_tasks, write_scores
 from eval_harness.statistics import (
     bootstrap,
@@ -200,6 +201,25 @@ def test_compare_reads_runs_and_says_better_at_two_sizes(runs: Path) -> None:
     assert (same.verdict, same.sizes[0].macro.difference) == ("undecided", 0.0)
     for metric in ("bits_per_byte", "correct_prob"):
         assert compare(*one_size, metric=metric, draws=500).sizes[0].macro.difference > 0
+
+
+def test_contaminated_items_are_left_out_of_both_sides(runs: Path, tmp_path: Path) -> None:
+    """With every item on which the sides differ for A's good left out, A is no longer better."""
+    a, b = (sorted((runs / name).glob("10M/*/scores.json")) for name in ("good", "plain"))
+    gains: set[str] = set()
+    for one, other in zip(a, b, strict=True):
+        tables = [read_items(items_folder(path) / "arc_easy.parquet").to_pylist() for path in (one, other)]
+        gains |= {x["item"] for x, y in zip(*tables, strict=True) if x["credit"] > y["credit"]}
+    rows = [{"task": "arc_easy", "item": item} for item in sorted(gains)]
+    halves = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, part in zip(halves, (rows[::2], rows[1::2]), strict=True):
+        path.write_text(json.dumps({"items": part}))
+    assert compare(a, b, draws=200).sizes[0].macro.difference > 0
+    assert compare(a, b, draws=200, without=halves).sizes[0].macro.difference <= 0
+    every = tmp_path / "all.json"
+    every.write_text(json.dumps({"items": [{"task": "arc_easy", "item": str(i)} for i in range(300)]}))
+    with pytest.raises(EvalError, match="every item of arc_easy is contaminated"):
+        compare(a, b, draws=200, without=[every])
 
 
 def test_runs_that_can_t_be_compared_are_refused(runs: Path, tmp_path: Path) -> None:

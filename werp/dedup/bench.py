@@ -216,6 +216,13 @@ def remove(spark: Any, folder: Path, sources: list[Source], targets: list[Path])
     return sum(spark.sparkContext.parallelize(range(len(sources)), len(sources)).map(work).collect())
 
 
+def warm_up(spark: Any, folder: Path, texts: list[str]) -> None:
+    """A small run: the workers load their libraries and compiled code in it, or compile."""
+    small = laid_out(folder, texts, 20)
+    measure(spark, folder, small, [_FINEWEB], 16)
+    dedup(spark, folder, small, [_FINEWEB], 16)
+
+
 def run_scale(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Signatures to removal at growing sizes."""
     spark, rows = session(), []
@@ -224,6 +231,7 @@ def run_scale(options: argparse.Namespace) -> list[dict[str, Any]]:
             folder = Path(name)
             texts = planted(options.corpora, count)
             size = sum(len(text.encode()) for text in texts)
+            warm_up(spark, folder / "small", texts[:320])
             sources = laid_out(folder, texts, 12_500)
             del texts
             with Usage() as signing:
@@ -364,10 +372,7 @@ def run_skew(options: argparse.Namespace) -> dict[str, Any]:
             texts.append(" ".join([*page[: k % len(page)], f"zq{k}", *page[k % len(page) + 1 :]]))
         random.Random(1).shuffle(texts)
         spark = session(folder / "events")
-        # A small run first: the workers load their libraries and compiled code in it.
-        small = laid_out(folder / "small", texts[:320], 20)
-        measure(spark, folder / "small", small, [_FINEWEB], 16)
-        dedup(spark, folder / "small", small, [_FINEWEB], 16)
+        warm_up(spark, folder / "small", texts[:320])
         warmed = time.time() * 1000
         sources = laid_out(folder, texts, 12_500)
         measure(spark, folder, sources, [_FINEWEB], 16)

@@ -154,7 +154,7 @@ class Scorer:
             if not ask.continuations or len(ask.contexts) != len(ask.continuations):
                 raise EvalError(f"an item needs a context for each continuation, and one at least: {ask!r}")
             lead = ask.head + "".join(ask.shots[:shots])
-            stem = lead.rstrip("\n")
+            stem = lead.rstrip()
             for context, continuation in zip(ask.contexts, ask.continuations, strict=True):
                 item = lead[len(stem) :] + context
                 bare = item.rstrip(" ")  # a blank before the seam belongs to what follows
@@ -274,14 +274,14 @@ def common(sequences: Sequence[list[int]]) -> int:
 def batches(rows: Sequence[_Row], length: Callable[[_Row], int], budget: int) -> Iterator[list[_Row]]:
     """Rows of like length together, longest first; B x T at most `budget`, one row at least.
 
-    A batch that is not tiny also ends where rows get a quarter shorter than its first: padding costs more
+    A batch that is not tiny also ends where rows get a seventh shorter than its first: padding costs more
     there than another call.
     """
     ordered = sorted(rows, key=lambda row: (-length(row), row.ask))
     batch: list[_Row] = []
     for row in ordered:
         size = length(batch[0]) if batch else 0
-        short = len(batch) * size > budget / 16 and length(row) < 0.75 * size
+        short = len(batch) * size > budget / 64 and length(row) < 0.85 * size
         if batch and (short or (len(batch) + 1) * size > budget):
             yield batch
             batch = []

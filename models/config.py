@@ -151,7 +151,11 @@ def read_config(arguments: Sequence[str] | None = None) -> TrainConfig:
     file = flags.pop("config")
     if "sources" in flags:
         flags["sources"] = yaml.safe_load(flags["sources"])
-    values = {**(_read_yaml(file) if file else {}), **flags}
+    written = _read_yaml(file) if file else {}
+    for pair in (("steps", "seconds"), ("tokens", "sources")):  # a flag also replaces the file's other choice
+        if any(key in flags for key in pair):
+            written = {key: value for key, value in written.items() if key not in pair}
+    values = {**written, **flags}
     try:
         config = TrainConfig.model_validate(values)
     except ValidationError as error:

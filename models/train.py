@@ -128,6 +128,7 @@ class Run:
         self.begin, pending = time.monotonic(), None
         with contextlib.ExitStack() as stack:
             stack.callback(prefetcher.close)
+            stack.callback(gc.unfreeze)
             self.metrics = (
                 stack.enter_context((config.output / "metrics.jsonl").open("a")) if self.leads else None
             )

@@ -23,8 +23,9 @@ from tokenizers import Tokenizer
 
 from werp.errors import WerpError
 from werp.tokens import END, tokenize
+from werp.tokens.build import Task, run_here
 from werp.tokens.export import export_megatron, export_olmo
-from werp.tokens.sources import BATCH, input_files, texts
+from werp.tokens.sources import BATCH, Band, input_files, texts
 
 TEXTS = [
     f"Document {i} says: rain fell on the {i % 7}th hill, naïve 你好\n\n" * (1 + i % 3) for i in range(150)
@@ -174,6 +175,19 @@ def test_the_command_line_works_without_spark(tmp_path: Path) -> None:
     assert "Traceback" not in failed.stderr
 
 
+def test_what_a_killed_task_left_does_not_stay(tmp_path: Path) -> None:
+    def runner(tasks: Sequence[Task]) -> None:
+        Path(tasks[0][4] + ".4711").write_bytes(b"half")
+        run_here(tasks)
+
+    tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300, runner=runner)
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "tokens.arrow",
+        "offsets.arrow",
+        "tokenizer.json",
+    }
+
+
 def test_spark_writes_what_one_process_writes(tmp_path: Path) -> None:
     """Any number of workers, the library's own encoding, one document at a time: the same bytes."""
     run = write_run(tmp_path / "run", TEXTS, files=3)
@@ -231,6 +245,30 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + line + "\n")
     with pytest.raises(WerpError, match=message):
         list(texts(tmp_path / "a.jsonl"))
+
+
+def test_a_band_holds_the_documents_with_such_a_score(tmp_path: Path) -> None:
+    scores = [None if i % 10 == 0 else i / 100 for i in range(100)]
+    table = pa.table({"text": [f"text {i}" for i in range(100)], "score": scores})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    for low, high in ((0.25, 0.5), (-np.inf, 0.07), (0.99, np.inf)):
+        expected = [f"text {i}" for i, s in enumerate(scores) if s is not None and low <= s < high]
+        for name in ("a.parquet", "a.arrow", "a.jsonl"):
+            found = [t for batch in texts(tmp_path / name, band=Band("score", low, high)) for t in batch]
+            assert found == expected
+    assert Band.parse("q:0.5:") == Band("q", 0.5)
+    for bad in ("q", "q:1:0", ":0:1", "q:a:b"):
+        with pytest.raises(WerpError, match="--band"):
+            Band.parse(bad)
+    with pytest.raises(WerpError, match="no column `quality`"):
+        list(texts(tmp_path / "a.parquet", band=Band("quality")))
+    metadata = tokenize(
+        tmp_path, tmp_path / "out", vocab_size=257, files=[tmp_path / "a.jsonl"], band=Band("score", 0.9)
+    )
+    assert (metadata.documents, metadata.band) == (9, "0.9 <= score < inf")
 
 
 def test_a_truncated_archive_is_named(tmp_path: Path) -> None:

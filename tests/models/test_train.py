@@ -370,6 +370,15 @@ def test_flags_win_over_the_file_and_mistakes_are_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(ModelError, match=message):
             read_config(arguments)
+    file.write_text("seconds: 60\ntokens: t\noutput: o\n")
+    read = read_config(["--config", str(file), "--steps", "5", "--sources", "[{tokens: a, weight: 2}]"])
+    assert (read.steps, read.seconds, read.tokens, read.folders, read.weights) == (
+        5,
+        None,
+        None,
+        [Path("a")],
+        [2],
+    )
     file.write_text("windw: 64\n")
     with pytest.raises(ModelError, match=r"unknown key 'windw'.*did you mean window"):
         read_config(["--config", str(file)])

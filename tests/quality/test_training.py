@@ -203,3 +203,36 @@ def test_the_job_runs_as_users_run_it(spec: Spec, tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "--force" in done.stderr
+
+
+def test_betr_end_to_end_with_the_light_embedder(tmp_path: Path) -> None:
+    write_rows(tmp_path / "good.jsonl", GOOD, 60, 1, "good")
+    write_rows(tmp_path / "bad.jsonl", BAD, 240, 2, "bad")
+    items = [item("a", "train", k, f"why does the {word} hold?") for k, word in enumerate(GOOD * 3)]
+    path = write_benchmark(tmp_path / "a.jsonl.gz", items)
+    content: dict[str, Any] = {
+        "name": "tiny",
+        "betr": {
+            "pool": [{"path": str(tmp_path / f"{name}.jsonl"), "kind": "jsonl"} for name in ("good", "bad")],
+            "targets": [{"path": path, "kind": "benchmark"}],
+            "min_targets": 5,
+            "top": 0.2,
+            "embedder": {"kind": "lsa", "dim": 8},
+        },
+        "fasttext": {"dim": 8, "bucket": 1000, "epoch": 20, "lr": 0.5},
+    }
+    card = train_classifier(validated(content, "here"), tmp_path / "out")
+    assert card["rows"]["positive"] == 60
+    chosen = card["held_out"]["groups"]["positive"]
+    good = sum(rows for site, rows in chosen["largest"].items() if site.startswith("good"))
+    assert good / chosen["rows"] >= 0.8
+    assert card["held_out"]["roc_auc"] > 0.8
+    assert card["betr"]["held_out_spearman_of_score_and_rank"] > 0.3
+    assert card["betr"]["embedder"].startswith("lsa: ")
+    content["betr"]["embedder"] = {"kind": "sentence", "path": str(tmp_path)}
+    with pytest.raises(WerpError, match="no sentence-transformers model"):
+        train_classifier(validated(content, "here"), tmp_path / "other")
+    content["betr"]["targets"][0]["where"] = {"split": ["test"]}
+    with pytest.raises(WerpError, match="evaluation data"):
+        train_classifier(validated(content, "here"), tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -225,6 +225,7 @@ def test_random_flips_never_raise_and_lose_little(tmp_path: Path) -> None:
         (b"<html><body>no archive</body></html>", "neither WARC nor ARC"),
         (gzip.compress(b"just text\n" * 40), "neither WARC nor ARC"),
     ],
+    ids=["lz4", "bzip2", "xz", "zip", "html", "packed text"],
 )
 def test_what_is_no_archive_is_one_row(tmp_path: Path, data: bytes, cause: str) -> None:
     (tmp_path / "a.warc.gz").write_bytes(data)

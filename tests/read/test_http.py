@@ -103,6 +103,7 @@ def test_what_cannot_be_decoded_says_why(block: bytes, rule: str) -> None:
         ("br", brotli.compress(bytes(64 << 20), quality=1)),
         ("zstd", zstandard.compress(bytes(200 << 20))),
     ],
+    ids=["gzip", "br", "zstd"],
 )
 def test_a_bomb_stops_at_the_cap(coding: str, bomb: bytes) -> None:
     with pytest.raises(HttpError) as raised:

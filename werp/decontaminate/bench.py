@@ -1,7 +1,7 @@
 """Proof and speed of contamination matching.
 
-    python -m werp.decontaminate.bench --data DATA                      planted items, clean documents
-    python -m werp.decontaminate.bench --data DATA --peer VENV/bin/python   speed beside datatrove's filter
+    python -m werp.decontaminate.bench --data DATA                                       # planted and clean
+    python -m werp.decontaminate.bench --data DATA --peer .peers/datatrove/bin/python    # speed, datatrove's too
 
 `DATA` holds `benchmarks/` and `corpora/`. Prints JSON. Items are planted into real web pages (C4) verbatim,
 lightly edited (one word in ten changed, letter case and punctuation lost), and broken over short lines with

@@ -5,24 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import track
+
 from werp.errors import WerpError
 from werp.tokens.encode import encode_named
-from werp.tokens.folder import Metadata, Part, assemble, put, refuse_foreign
-from werp.tokens.sources import shard_files
+from werp.tokens.folder import FILES, Metadata, Part, assemble, put, refuse_foreign
+from werp.tokens.sources import Band, shard_files
 from werp.tokens.vocabulary import END, entries, load, train_bpe
 
-#: Runs the tasks (file, field, tokenizer file, ids file, lengths file), in any order and place.
-Runner = Callable[[Sequence[tuple[str, str, str, str, str]]], None]
+#: A file, its field, the band, then the files of tokenizer, ids and lengths.
+Task = tuple[str, str, Band | None, str, str, str]
+#: Runs tasks in any order and place.
+Runner = Callable[[Sequence[Task]], None]
 
 
-def run_here(tasks: Sequence[tuple[str, str, str, str, str]]) -> None:
+def run_here(tasks: Sequence[Task]) -> None:
     """One file after the other in this process, each with all the tokenizer's threads."""
-    for task in tasks:
+    for task in track(tasks, "tokenizing", disable=not sys.stderr.isatty(), console=Console(stderr=True)):
         encode_named(*task)
 
 
@@ -34,6 +40,7 @@ def tokenize(
     *,
     files: Sequence[Path] = (),
     field: str = "text",
+    band: Band | None = None,
     runner: Runner = run_here,
 ) -> Metadata:
     """Turn a run's shards, or `files`, into a token folder at `output` and return its metadata.
@@ -44,6 +51,7 @@ def tokenize(
     tokenizer: a `tokenizer.json` with the token `<|endoftext|>`. None trains a byte-level BPE of at most
     `vocab_size`
         entries on the first 50 M characters.
+    band: only documents with a score in it, so that a mixture can up-sample by quality.
 
     The result is the same for any `runner`. The folder appears whole, through one rename, and replaces an
     earlier token folder. Raises WerpError for missing input or columns, a bad tokenizer, or an `output` that
@@ -57,7 +65,7 @@ def tokenize(
     try:
         copied = partial / "tokenizer.json"
         if tokenizer is None:
-            bpe = train_bpe(chosen, field, vocab_size)
+            bpe = train_bpe(chosen, field, vocab_size, band)
             bpe.save(str(copied))
             origin = f"byte-level BPE trained on this text, {vocab_size} asked for"
         else:
@@ -65,7 +73,7 @@ def tokenize(
             shutil.copyfile(tokenizer, copied)
         parts = [Part(partial / f"{i:06d}.ids", partial / f"{i:06d}.lengths") for i in range(len(chosen))]
         runner([
-            (str(file.absolute()), field, str(copied), str(part.ids), str(part.lengths))
+            (str(file.absolute()), field, band, str(copied), str(part.ids), str(part.lengths))
             for file, part in zip(chosen, parts, strict=True)
         ])  # fmt: skip
         facts = Metadata(
@@ -77,10 +85,13 @@ def tokenize(
             tokenizer=origin,
             tokenizer_sha256=hashlib.sha256(copied.read_bytes()).hexdigest(),
             recipe=manifest.get("recipe"),
+            band=f"{band.low:g} <= {band.column} < {band.high:g}" if band else None,
             run_key=manifest.get("run_key"),
             run_content_hash=manifest.get("content_hash"),
         )
         metadata = assemble(parts, partial, facts)
+        for stray in set(partial.iterdir()) - {partial / name for name in FILES}:
+            stray.unlink()  # of a task that was killed
         put(partial, output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

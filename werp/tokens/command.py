@@ -24,6 +24,12 @@ def command(
         ),
     ] = None,
     field: Annotated[str, typer.Option(help="the column or key that holds the text")] = "text",
+    band: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN:LOW:HIGH", help="only documents with LOW <= COLUMN < HIGH; a bound may be empty"
+        ),
+    ] = None,
     tokenizer: Annotated[
         Path | None, typer.Option(help="a tokenizer.json; left out, one is trained on the text")
     ] = None,
@@ -47,7 +53,7 @@ def command(
     try:
         from werp.tokens.build import run_here, tokenize  # noqa: PLC0415
         from werp.tokens.export import export_megatron, export_olmo  # noqa: PLC0415
-        from werp.tokens.sources import input_files, shard_files  # noqa: PLC0415
+        from werp.tokens.sources import Band, input_files, shard_files  # noqa: PLC0415
     except ImportError as error:
         raise WerpError(
             f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'"
@@ -61,13 +67,16 @@ def command(
             "\n".join(map(str, files)) + f"\n{len(files)} files, {size / 1e6:,.1f} MB; nothing written"
         )
         return
+    chosen = Band.parse(band) if band else None
     begin = time.perf_counter()
     runner = run_here
     if spark:
         from werp.tokens.job import run_on_spark  # noqa: PLC0415
 
         runner = functools.partial(run_on_spark, workers=workers)  # type: ignore[assignment]
-    metadata = tokenize(run, output, tokenizer, vocab_size, files=files, field=field, runner=runner)
+    metadata = tokenize(
+        run, output, tokenizer, vocab_size, files=files, field=field, band=chosen, runner=runner
+    )
     seconds = time.perf_counter() - begin
     typer.echo(
         f"{output}: {metadata.tokens:,} tokens of {metadata.documents:,} documents, "

@@ -9,11 +9,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from werp.tokens.folder import Part, token_type
-from werp.tokens.sources import texts
+from werp.tokens.sources import Band, texts
 from werp.tokens.vocabulary import END, entries, prepare
 
 
-def encode_file(file: Path, field: str, tokenizer: Tokenizer, part: Part) -> None:
+def encode_file(file: Path, field: str, tokenizer: Tokenizer, part: Part, band: Band | None = None) -> None:
     """Write a file's documents, each ended by the end token, and their lengths.
 
     The library's own batch encoding, which uses every thread it is given (RAYON_NUM_THREADS). Memory: one
@@ -22,7 +22,7 @@ def encode_file(file: Path, field: str, tokenizer: Tokenizer, part: Part) -> Non
     tokenizer = prepare(tokenizer)
     kind, end = token_type(entries(tokenizer)), tokenizer.token_to_id(END)
     with part.ids.open("wb") as ids, part.lengths.open("wb") as lengths:
-        for batch in texts(file, field):
+        for batch in texts(file, field, band):
             for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
                 # array() takes a list of ints at 16 ns each; numpy.array at 36.
                 document = np.frombuffer(array("I", encoding.ids), dtype=np.uint32).astype(kind)
@@ -31,6 +31,8 @@ def encode_file(file: Path, field: str, tokenizer: Tokenizer, part: Part) -> Non
                 lengths.write(np.array([len(document) + 1], "<i8").tobytes())
 
 
-def encode_named(file: str, field: str, tokenizer_file: str, ids: str, lengths: str) -> None:
+def encode_named(
+    file: str, field: str, band: Band | None, tokenizer_file: str, ids: str, lengths: str
+) -> None:
     """`encode_file` by names alone, for a task in another process."""
-    encode_file(Path(file), field, Tokenizer.from_file(tokenizer_file), Part(Path(ids), Path(lengths)))
+    encode_file(Path(file), field, Tokenizer.from_file(tokenizer_file), Part(Path(ids), Path(lengths)), band)

@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from werp.errors import WerpError
 from werp.rundir import sync
 
+FILES = ("tokenizer.json", "tokens.arrow", "offsets.arrow")
 BUFFER = 1 << 22  # bytes copied at once
 
 
@@ -41,6 +42,7 @@ class Metadata(BaseModel):
     tokenizer: str
     tokenizer_sha256: str
     recipe: str | None = None
+    band: str | None = None
     run_key: str | None = None
     run_content_hash: str | None = None
 

@@ -7,9 +7,11 @@ import gzip
 import io
 import json
 import lzma
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,21 +66,54 @@ def input_files(patterns: list[str]) -> list[Path]:
     return files
 
 
-def texts(file: Path, field: str = "text") -> Iterator[list[str]]:
+@dataclass(frozen=True)
+class Band:
+    """Documents with `low` <= `column` < `high`; those without a number there are in no band."""
+
+    column: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    @classmethod
+    def parse(cls, text: str) -> Band:
+        """`COLUMN:LOW:HIGH`, either bound may be empty.
+
+        >>> Band.parse("quality.dclm:0.5:")
+        Band(column='quality.dclm', low=0.5, high=inf)
+        """
+        parts = text.rsplit(":", 2)
+        try:
+            column, low, high = parts
+            band = cls(column, float(low or -math.inf), float(high or math.inf))
+        except ValueError as error:
+            raise WerpError(f"--band {text}: expected COLUMN:LOW:HIGH, as in language_score:0.8:") from error
+        if not column or not band.low < band.high:
+            raise WerpError(f"--band {text}: a column and LOW < HIGH are needed")
+        return band
+
+    def holds(self, value: Any) -> bool:
+        """Whether a document with this value is in the band."""
+        return isinstance(value, int | float) and self.low <= value < self.high
+
+
+def texts(file: Path, field: str = "text", band: Band | None = None) -> Iterator[list[str]]:
     """A file's documents in batches of at most 64, in their order; null and empty texts are left out.
 
     Parquet and Arrow: the string column `field`. JSONL: that key of each line. A .txt file is one document.
+    band: only its documents; a .txt file has no number to go by.
     Raises WerpError naming the file, and the line or column, for what can't be read.
     """
     kind = kind_of(file)
     try:
         if kind == ".parquet":
-            yield from _parquet(file, field)
+            yield from _parquet(file, field, band)
         elif kind == ".arrow":
-            yield from _arrow(file, field)
+            yield from _arrow(file, field, band)
         elif kind == ".jsonl":
-            yield from _jsonl(file, field)
+            yield from _jsonl(file, field, band)
         else:
+            if band is not None:
+                raise WerpError(f"{file}: a text file has no {band.column!r}; --band is for tables and JSONL")
             with _open(file) as stream:
                 text = stream.read()
             yield [text] if text else []
@@ -86,23 +121,32 @@ def texts(file: Path, field: str = "text") -> Iterator[list[str]]:
         raise WerpError(f"{file}: can't be read ({error}); write or fetch it again") from error
 
 
-def _parquet(file: Path, field: str) -> Iterator[list[str]]:
+def _parquet(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:
     with pq.ParquetFile(file) as parquet:
-        _require_text(file, parquet.schema_arrow, field)
-        for batch in parquet.iter_batches(BATCH, columns=[field]):
-            yield [text for text in batch.column(0).to_pylist() if text]
+        _require(file, parquet.schema_arrow, field, band)
+        columns = [field] if band is None else [field, band.column]
+        for batch in parquet.iter_batches(BATCH, columns=columns):
+            yield _chosen(batch, field, band)
 
 
-def _arrow(file: Path, field: str) -> Iterator[list[str]]:
+def _arrow(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:
     with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
-        _require_text(file, reader.schema, field)
+        _require(file, reader.schema, field, band)
         for number in range(reader.num_record_batches):
-            column = reader.get_batch(number).column(field)
-            for start in range(0, len(column), BATCH):
-                yield [text for text in column.slice(start, BATCH).to_pylist() if text]
+            batch = reader.get_batch(number)
+            for start in range(0, batch.num_rows, BATCH):
+                yield _chosen(batch.slice(start, BATCH), field, band)
 
 
-def _jsonl(file: Path, field: str) -> Iterator[list[str]]:
+def _chosen(batch: pa.RecordBatch, field: str, band: Band | None) -> list[str]:
+    found = batch.column(field).to_pylist()
+    if band is None:
+        return [text for text in found if text]
+    scores = batch.column(band.column).to_pylist()
+    return [text for text, score in zip(found, scores, strict=True) if text and band.holds(score)]
+
+
+def _jsonl(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:
     held: list[str] = []
     with _open(file) as stream:
         for number, line in enumerate(stream, 1):
@@ -123,7 +167,7 @@ def _jsonl(file: Path, field: str) -> Iterator[list[str]]:
                 raise WerpError(
                     f"{file}, line {number}: {field!r} is {type(row[field]).__name__}, a string is needed"
                 )
-            if row[field]:
+            if row[field] and (band is None or band.holds(row.get(band.column))):
                 held.append(row[field])
             if len(held) == BATCH:
                 yield held
@@ -147,9 +191,10 @@ def _open(file: Path) -> IO[str]:
     return file.open(encoding="utf-8")
 
 
-def _require_text(file: Path, schema: pa.Schema, field: str) -> None:
-    if field not in schema.names:
-        raise WerpError(f"{file}: no column `{field}`; it has {', '.join(schema.names)}")
+def _require(file: Path, schema: pa.Schema, field: str, band: Band | None) -> None:
+    for name in [field] if band is None else [field, band.column]:
+        if name not in schema.names:
+            raise WerpError(f"{file}: no column `{name}`; it has {', '.join(schema.names)}")
     kind = schema.field(field).type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise WerpError(f"{file}: column `{field}` is {kind}, a string is needed")

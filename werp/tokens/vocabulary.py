@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from werp.errors import WerpError
-from werp.tokens.sources import texts
+from werp.tokens.sources import Band, texts
 
 END = "<|endoftext|>"
 #: A vocabulary is trained on at most this many characters, from the first document on: the
@@ -16,7 +16,7 @@ END = "<|endoftext|>"
 TRAINED_ON = 50_000_000
 
 
-def train_bpe(files: Sequence[Path], field: str, vocab_size: int) -> Tokenizer:
+def train_bpe(files: Sequence[Path], field: str, vocab_size: int, band: Band | None = None) -> Tokenizer:
     """A byte-level BPE whose first entry is the end token; ties are broken by id, so the result is fixed."""
     smallest = len(pre_tokenizers.ByteLevel.alphabet()) + 1
     if vocab_size < smallest:
@@ -32,14 +32,16 @@ def train_bpe(files: Sequence[Path], field: str, vocab_size: int) -> Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_first_characters(files, field, TRAINED_ON), trainer)
+    tokenizer.train_from_iterator(_first_characters(files, field, band, TRAINED_ON), trainer)
     return tokenizer
 
 
-def _first_characters(files: Sequence[Path], field: str, limit: int) -> Iterator[list[str]]:
+def _first_characters(
+    files: Sequence[Path], field: str, band: Band | None, limit: int
+) -> Iterator[list[str]]:
     seen = 0
     for file in files:
-        for batch in texts(file, field):
+        for batch in texts(file, field, band):
             yield batch
             seen += sum(map(len, batch))
             if seen >= limit:

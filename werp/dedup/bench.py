@@ -44,7 +44,7 @@ from werp.signals.batch import TextBatch
 from werp.signals.minhash import MinHash
 from werp.signals.shingles import shingles, signatures
 from werp.signals.words import native
-from werp.signals.xxh3 import SECRET, xxh3_64
+from werp.signals.xxh3 import xxh3_64
 from werp.stages.signals import write_signals
 
 _FINEWEB = MinHash(preset="fineweb")
@@ -104,10 +104,10 @@ class Usage:
 
 
 @native
-def _hash_pieces(data: Any, offsets: Any, secret: Any) -> Any:
+def _hash_pieces(data: Any, offsets: Any) -> Any:
     out = np.empty(len(offsets) - 1, np.uint64)
     for k in range(len(out)):
-        out[k] = xxh3_64(data, offsets[k], offsets[k + 1], secret)
+        out[k] = xxh3_64(data, offsets[k], offsets[k + 1])
     return out
 
 
@@ -119,14 +119,12 @@ def run_signatures(options: argparse.Namespace) -> dict[str, Any]:
     data = np.frombuffer("".join(s for document in sets for s in document).encode(), np.uint8)
     offsets = np.arange(0, len(data) + 1, 30)
     firsts = np.arange(0, len(sets) * 400 + 1, 400)
-    hashes = _hash_pieces(data, offsets, SECRET)
+    hashes = _hash_pieces(data, offsets)
     for scheme in ("affine32", "affine64"):
         signatures(hashes, firsts, scheme, size, 1)
         made = best(lambda: signatures(hashes, firsts, scheme, size, 1), 20)  # noqa: B023
         rows[f"werp {scheme}, hashes"] = len(sets) / made
-        rows[f"werp {scheme}, bytes"] = len(sets) / (
-            made + best(lambda: _hash_pieces(data, offsets, SECRET), 20)
-        )
+        rows[f"werp {scheme}, bytes"] = len(sets) / (made + best(lambda: _hash_pieces(data, offsets), 20))
     texts = passages(options.corpora, 4000, 2000, 3000)
     batches = [texts[k : k + 256] for k in range(0, len(texts), 256)]
 

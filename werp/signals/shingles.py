@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from werp.signals.split import Split
 from werp.signals.words import native
-from werp.signals.xxh3 import SECRET, xxh3_64
+from werp.signals.xxh3 import xxh3_64
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -121,7 +121,7 @@ def _folded_text(
 
 @native
 def shingle_hashes(
-    codes: Any, word_start: Any, word_end: Any, offsets: Any, fold: Any, size: int, words: bool, secret: Any
+    codes: Any, word_start: Any, word_end: Any, offsets: Any, fold: Any, size: int, words: bool
 ) -> Any:
     """Hashes of every text's shingles in order, repeats too: (hashes: uint64, first of each text: int64)."""
     texts, most_chars, most_words = len(offsets) - 1, 0, 0
@@ -146,7 +146,7 @@ def shingle_hashes(
             larger[:n] = hashes[:n]
             hashes = larger
         for k in range(count):
-            hashes[n + k] = xxh3_64(out, begin[k], end[k + size - 1], secret)
+            hashes[n + k] = xxh3_64(out, begin[k], end[k + size - 1])
         n += count
         firsts[t + 1] = n
     return hashes[:n].copy(), firsts
@@ -230,7 +230,7 @@ def shingles(split: Split, size: int, unit: str, fold: str) -> tuple[Hashes, npt
     """
     found: tuple[Hashes, npt.NDArray[np.int64]] = shingle_hashes(
         split.codes, split.word_start, split.word_end, split.word_offsets,
-        fold_table(fold), size, unit == "word", SECRET,
+        fold_table(fold), size, unit == "word",
     )  # fmt: skip
     return found
 

@@ -93,19 +93,19 @@ def _avalanche64(h: Any) -> Any:
 
 
 @native
-def _mix16(data: Any, i: int, secret: Any, k: int) -> Any:
-    return _folded(_r64(data, i) ^ secret[k], _r64(data, i + 8) ^ secret[k + 8])
+def _mix16(data: Any, i: int, k: int) -> Any:
+    return _folded(_r64(data, i) ^ SECRET[k], _r64(data, i + 8) ^ SECRET[k + 8])
 
 
 @native
-def _short(data: Any, a: int, n: int, secret: Any) -> Any:
+def _short(data: Any, a: int, n: int) -> Any:
     """At most 16 bytes."""
     if n > 8:
-        low = _r64(data, a) ^ secret[24] ^ secret[32]
-        high = _r64(data, a + n - 8) ^ secret[40] ^ secret[48]
+        low = _r64(data, a) ^ SECRET[24] ^ SECRET[32]
+        high = _r64(data, a + n - 8) ^ SECRET[40] ^ SECRET[48]
         return _avalanche(_U(n) + _swapped(low) + high + _folded(low, high))
     if n > 3:
-        h = (_r32(data, a + n - 4) + (_r32(data, a) << _U(32))) ^ secret[8] ^ secret[16]
+        h = (_r32(data, a + n - 4) + (_r32(data, a) << _U(32))) ^ SECRET[8] ^ SECRET[16]
         h ^= ((h << _U(49)) | (h >> _U(15))) ^ ((h << _U(24)) | (h >> _U(40)))
         h *= _MX2
         h ^= (h >> _U(35)) + _U(n)
@@ -113,64 +113,65 @@ def _short(data: Any, a: int, n: int, secret: Any) -> Any:
         return h ^ (h >> _U(28))
     if n > 0:
         h = _U(data[a]) << _U(16) | _U(data[a + n // 2]) << _U(24) | _U(data[a + n - 1]) | _U(n) << _U(8)
-        return _avalanche64(h ^ ((secret[0] ^ secret[4]) & _LOW))
-    return _avalanche64(secret[56] ^ secret[64])
+        return _avalanche64(h ^ ((SECRET[0] ^ SECRET[4]) & _LOW))
+    return _avalanche64(SECRET[56] ^ SECRET[64])
 
 
 @native
-def _middle(data: Any, a: int, n: int, secret: Any) -> Any:
+def _middle(data: Any, a: int, n: int) -> Any:
     """17 to 240 bytes."""
     h = _U(n) * _P64_1
-    if n <= 32:  # most shingles of five words
-        return _avalanche(h + _mix16(data, a, secret, 0) + _mix16(data, a + n - 16, secret, 16))
     if n <= 128:
         for k in range((n - 1) // 32, -1, -1):
-            h += _mix16(data, a + 16 * k, secret, 32 * k)
-            h += _mix16(data, a + n - 16 * (k + 1), secret, 32 * k + 16)
+            h += _mix16(data, a + 16 * k, 32 * k)
+            h += _mix16(data, a + n - 16 * (k + 1), 32 * k + 16)
         return _avalanche(h)
     for k in range(8):
-        h += _mix16(data, a + 16 * k, secret, 16 * k)
+        h += _mix16(data, a + 16 * k, 16 * k)
     h = _avalanche(h)
     for k in range(8, n // 16):
-        h += _mix16(data, a + 16 * k, secret, 16 * (k - 8) + 3)
-    return _avalanche(h + _mix16(data, a + n - 16, secret, 136 - 17))
+        h += _mix16(data, a + 16 * k, 16 * (k - 8) + 3)
+    return _avalanche(h + _mix16(data, a + n - 16, 136 - 17))
 
 
 @native
-def _accumulate(acc: Any, data: Any, i: int, secret: Any, k: int) -> None:
+def _accumulate(acc: Any, data: Any, i: int, k: int) -> None:
     for lane in range(8):
         value = _r64(data, i + 8 * lane)
-        key = value ^ secret[k + 8 * lane]
+        key = value ^ SECRET[k + 8 * lane]
         acc[lane ^ 1] += value
         acc[lane] += (key & _LOW) * (key >> _U(32))
 
 
 @native
-def _long(data: Any, a: int, n: int, secret: Any) -> Any:
+def _long(data: Any, a: int, n: int) -> Any:
     """More than 240 bytes."""
     acc = np.array([_P32_3, _P64_1, _P64_2, _P64_3, _P64_4, _P32_2, _P64_5, _P32_1], np.uint64)
     blocks = (n - 1) // _BLOCK
     for block in range(blocks):
         for stripe in range(16):
-            _accumulate(acc, data, a + block * _BLOCK + stripe * _STRIPE, secret, 8 * stripe)
+            _accumulate(acc, data, a + block * _BLOCK + stripe * _STRIPE, 8 * stripe)
         for lane in range(8):
-            mixed = acc[lane] ^ (acc[lane] >> _U(47)) ^ secret[128 + 8 * lane]
+            mixed = acc[lane] ^ (acc[lane] >> _U(47)) ^ SECRET[128 + 8 * lane]
             acc[lane] = mixed * _P32_1
     for stripe in range((n - 1 - blocks * _BLOCK) // _STRIPE):
-        _accumulate(acc, data, a + blocks * _BLOCK + stripe * _STRIPE, secret, 8 * stripe)
-    _accumulate(acc, data, a + n - _STRIPE, secret, 192 - 64 - 7)
+        _accumulate(acc, data, a + blocks * _BLOCK + stripe * _STRIPE, 8 * stripe)
+    _accumulate(acc, data, a + n - _STRIPE, 192 - 64 - 7)
     h = _U(n) * _P64_1
     for k in range(4):
-        h += _folded(acc[2 * k] ^ secret[11 + 16 * k], acc[2 * k + 1] ^ secret[19 + 16 * k])
+        h += _folded(acc[2 * k] ^ SECRET[11 + 16 * k], acc[2 * k + 1] ^ SECRET[19 + 16 * k])
     return _avalanche(h)
 
 
 @native
-def xxh3_64(data: Any, a: int, b: int, secret: Any) -> Any:
-    """Hash of the bytes [a, b) of a uint8 array, as uint64; `secret` is `SECRET`."""
+def xxh3_64(data: Any, a: int, b: int) -> Any:
+    """Hash of the bytes [a, b) of a uint8 array, as uint64."""
     n = b - a
+    if 16 < n <= 32:  # most shingles of five words
+        h = _U(n) * _P64_1
+        return _avalanche(h + _mix16(data, a, 0) + _mix16(data, a + n - 16, 16))
     if n <= 16:
-        return _short(data, a, n, secret)
+        return _short(data, a, n)
     if n <= 240:
-        return _middle(data, a, n, secret)
-    return _long(data, a, n, secret)
+        return _middle(data, a, n)
+    return _long(data, a, n)

@@ -49,6 +49,8 @@ def processes(device: str) -> Iterator[Processes]:
         dist.init_process_group("nccl" if kind == "cuda" else "gloo")
     try:
         yield Processes(rank, world, place)
+        if world > 1:
+            dist.barrier()  # a process whose peer has gone already can abort while it takes its threads down
     finally:
         if world > 1:
             dist.destroy_process_group()

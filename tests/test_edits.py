@@ -53,3 +53,10 @@ def test_rules_one_after_another_equal_their_spans_together(data: st.DataObject)
         assert apply_edits(text, spans) == edited
         assert apply_edits(text, spans[:count]) == before
         assert "".join(piece.text for piece in pieces(text, spans)) == text
+
+
+def test_two_cuts_of_one_replacement_are_one_span() -> None:
+    first = [Span(0, 1, "r0.v1.k", "YZZ")]
+    second = rebase([Span(0, 1, "r1.v1.k"), Span(2, 3, "r1.v1.k")], first, 1)
+    assert second == [Span(0, 1, "r1.v1.k", "Z")]
+    assert apply_edits("a", first + second) == "Z"

@@ -103,7 +103,22 @@ def rebase(spans: Sequence[Span], earlier: Sequence[Span], length: int) -> list[
             begins.append(at)
             stored.append(span.end)
             replaced.append("")
-    return [_rebased(span, begins, stored, replaced) for span in spans]
+    return [_rebased(span, begins, stored, replaced) for span in _joined(spans, begins, replaced)]
+
+
+def _joined(spans: Sequence[Span], begins: list[int], replaced: list[str]) -> list[Span]:
+    """The spans from left to right; those that cut one replacement are one, as each would enclose it whole."""
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        last = joined[-1] if joined else None
+        stretch = bisect_right(begins, span.start) - 1
+        if last and replaced[stretch] and bisect_right(begins, last.end - 1) - 1 == stretch:
+            between = replaced[stretch][last.end - begins[stretch] : span.start - begins[stretch]]
+            stays = (last.replacement or "") + between + (span.replacement or "")
+            joined[-1] = Span(last.start, span.end, last.rule, stays or None)
+        else:
+            joined.append(span)
+    return joined
 
 
 def _rebased(span: Span, begins: list[int], stored: list[int], replaced: list[str]) -> Span:

@@ -23,7 +23,7 @@ from werp.stages.published import published_texts, removed_spans
 from werp.tables import DROPPED, KEPT, LEDGER
 
 _CONTENT_BITS = 1 << 128
-_ROWS = 4096  # of a table held at a time
+_ROWS = 256  # of a table held at a time
 #: Ledger columns that show what a stage of deduplication compared.
 _SAID = {"value": "similarity", "threshold": "threshold"}
 

@@ -107,7 +107,7 @@ def rebase(spans: Sequence[Span], earlier: Sequence[Span], length: int) -> list[
 
 
 def _joined(spans: Sequence[Span], begins: list[int], replaced: list[str]) -> list[Span]:
-    """The spans from left to right; those that cut one replacement are one, as each would enclose it whole."""
+    """The spans from left to right; those that cut one replacement are one: each would enclose it whole."""
     joined: list[Span] = []
     for span in sorted(spans, key=lambda span: span.start):
         last = joined[-1] if joined else None

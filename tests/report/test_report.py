@@ -189,6 +189,19 @@ def test_its_numbers_are_the_ledgers(finished: Path) -> None:
     assert len(html) < 2_000_000
 
 
+def test_the_largest_clusters_stand_beside_their_survivors(finished: Path) -> None:
+    html = (finished / "report.html").read_text("utf-8")
+    section = html[html.index('id="clusters"') : html.index('id="domains"')]
+    worst = manifest(finished)["dedup"]["worst"]
+    assert worst
+    for cluster in worst:
+        assert len(cluster["members"]) >= 2
+        for member in cluster["members"]:
+            assert member["jaccard"] == 1  # this run's are exact copies
+            assert member["url"] in section
+    assert section.count("survivor</b>") == len(worst)
+
+
 def test_samples_are_drawn_alike_and_shown(finished: Path, tmp_path: Path) -> None:
     first = collect(open_run(finished))
     again = collect(open_run(finished))

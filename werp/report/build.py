@@ -24,7 +24,7 @@ from werp.visible import one_line, short_value, visible
 _SAMPLE_CHARS, _BETWEEN = 1500, 260
 _BEFORE_TEXT = ("read", "prefilter", "extract")
 _SECTIONS = (
-    ("funnel", "Funnel"), ("signals", "Signals"), ("edits", "Edits"),
+    ("funnel", "Funnel"), ("signals", "Signals"), ("edits", "Edits"), ("clusters", "Clusters"),
     ("contamination", "Contamination"), ("domains", "Domains"),
     ("languages", "Languages"), ("samples", "Samples"), ("casualties", "Casualties"), ("costs", "Time"),
     ("recipe", "Recipe"),
@@ -54,12 +54,14 @@ def _render(run: FinishedRun, facts: Facts) -> str:
     stages = list(stages_of(facts.endings))
     not_kept = [ending for _, endings in stages for ending in endings]
     languages = sorted(facts.languages.items(), key=lambda item: (-_pages(item[1]), item[0]))[:25]
+    clusters = manifest.get("dedup", {}).get("worst", [])
     manifest.setdefault("contamination", {})  # a run of before
-    shown = {"edits": facts.edits, "contamination": manifest["contamination"]}
+    shown = {"edits": facts.edits, "clusters": clusters, "contamination": manifest["contamination"]}
     page = _environment().from_string(files("werp.report").joinpath("page.html").read_text("utf-8"))
     return page.render(
         run=manifest, recipe=run.recipe, records=manifest["records"], facts=facts, stages=stages,
-        bytes_per_token=BYTES_PER_TOKEN, kept_tokens=tokens_of(manifest["kept_text_bytes"]),
+        clusters=clusters, bytes_per_token=BYTES_PER_TOKEN,
+        kept_tokens=tokens_of(manifest["kept_text_bytes"]),
         input_bytes=sum(item["size"] for item in manifest["inputs"]),
         sections=[section for section in _SECTIONS if shown.get(section[0], True)],
         funnel_chart=charts.funnel(list(_steps(manifest, facts, stages))),

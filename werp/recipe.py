@@ -263,7 +263,8 @@ def _override(content: dict[str, Any], override: str) -> None:
     # `pkg.module:function` goes by the function's name, `family.v1` by the family's.
     families = {
         rule["rule"].rpartition(":")[2].partition(".")[0]: rule
-        for rule in (*content["prefilters"], *content["rules"], *content["dedup"])
+        for section in ("prefilters", "rules", "dedup")
+        for rule in content[section] or ()
     }
     if parts[0] in families:
         place, parts = families[parts[0]], parts[1:]

@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
                 else:
                     command = [
                         sys.executable, "jobs/refine.py", "--recipe", "fineweb", "--input", str(source),
-                        "--output", str(output), "--workers", "1", "--set", "dedup=null",
+                        "--output", str(output), "--workers", "1", "--set", "dedup=[]",
                     ]  # fmt: skip
                     command += ["--set", "prefilters=[]"] if row == "a" else []
                 cpu[times], wall[times] = timed(command)

@@ -51,13 +51,13 @@ class Own(Rule):
 
     def measure_parameters(self) -> dict[str, Any]:
         """The arguments, and the hash of the module's source."""
-        source = inspect.getsourcefile(self._function())
+        source = inspect.getsourcefile(find_function("rule", self.rule))
         digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
         return {"rule": self.rule, "parameters": self.parameters, "source": digest}
 
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Call the function."""
-        columns = self._function()(batch, **self.parameters)
+        columns = find_function("rule", self.rule)(batch, **self.parameters)
         if not isinstance(columns, dict) or not columns:
             raise WerpError(
                 f"rule {self.rule}: returned {type(columns).__name__}, expected a dict of signal columns"
@@ -88,15 +88,17 @@ class Own(Rule):
         below = [Check(f"min.{key}", f"{self.family}.{key}", "<", limit) for key, limit in self.min.items()]
         return above + below
 
-    def _function(self) -> Callable[..., Any]:
-        module, _, name = self.rule.partition(":")
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise WerpError(
-                f"rule {self.rule}: {error}; the module must be importable here and on every worker"
-                " (install it, set PYTHONPATH, or spark-submit --py-files)"
-            ) from error
-        if not callable(found):
-            raise WerpError(f"rule {self.rule}: {name} is no function")
-        return found  # type: ignore[no-any-return]
+
+def find_function(role: str, name: str) -> Callable[..., Any]:
+    """The user's own `module:function`; `WerpError` naming its role and the remedy where it can't be had."""
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise WerpError(
+            f"{role} {name}: {error}; the module must be importable here and on every worker"
+            " (install it, set PYTHONPATH, or spark-submit --py-files)"
+        ) from error
+    if not callable(found):
+        raise WerpError(f"{role} {name}: {function} is no function")
+    return found  # type: ignore[no-any-return]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import inspect
 import math
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from werp.errors import WerpError, nearest
 from werp.signals.base import Check, Rule
 from werp.signals.batch import TextBatch
+from werp.signals.own import find_function
 
 #: Best keep fraction, percent = a * C^b of training FLOPs C (BETR, arXiv 2507.12466): its fits on two pools.
 _FITS = {"nemotron_cc": (4e-5, 0.25), "dclm_refinedweb": (6e-3, 0.14)}
@@ -192,14 +192,4 @@ def _score(model: Model, batch: TextBatch) -> pa.Array:
 
 @functools.cache
 def _function(name: str) -> Callable[..., Any]:
-    module, _, function = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise WerpError(
-            f"quality model {name}: {error}; the module must be importable here and on every worker"
-            " (install it, set PYTHONPATH, or spark-submit --py-files)"
-        ) from error
-    if not callable(found):
-        raise WerpError(f"quality model {name}: {function} is no function")
-    return found  # type: ignore[no-any-return]
+    return find_function("quality model", name)

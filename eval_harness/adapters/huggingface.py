@@ -7,27 +7,22 @@ are read from safetensors only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from eval_harness.adapters import shared_prefix
-from eval_harness.adapters.checkpoint import BUDGET, TOLERANCE
+from eval_harness.adapters.torch_model import BUDGET, TOLERANCE, TorchModel
 from eval_harness.errors import EvalError
-from eval_harness.model import Rows
-from eval_harness.scorer import score_apart
 
 #: Positions are looked up in a table of fixed length: the model can't run past its window.
 LEARNED_POSITIONS = {"gpt2", "opt", "gpt_neo", "gpt_bigcode", "xglm"}
 
 
-class HuggingFaceModel:
+class HuggingFaceModel(TorchModel):
     """A decoder of `transformers`, run through scaled_dot_product_attention.
 
     A model with sliding windows is scored row by row: a tree's mask would overrule them.
@@ -72,24 +67,6 @@ class HuggingFaceModel:
         self.shares_prefix = not sliding and shared_prefix.agrees(
             self._forward, self._head, config.vocab_size, self.device, TOLERANCE[dtype]
         )
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text."""
-        return [e.ids for e in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-
-    def prefix(self, tokens: Sequence[int]) -> Any:
-        """Keys and values of a prefix."""
-        return shared_prefix.run_prefix(self._forward, tokens, self.device)
-
-    def rows(self, prefix: Any, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Log-probabilities of a batch's targets."""
-        return shared_prefix.run_rows(
-            self._forward, self._head, prefix, rows, self.device, self.shares_prefix
-        )
-
-    def score(self, context: str, continuations: Sequence[str]) -> list[float]:
-        """The log-probability in nats of each continuation after the context."""
-        return score_apart(self, context, continuations)
 
     def about(self) -> dict[str, Any]:
         """Name, hash of the weights, and how it was run."""

@@ -127,6 +127,7 @@ class Run:
         gc.freeze()  # later collections need not walk the imports: tens of milliseconds each
         self.begin, pending = time.monotonic(), None
         with contextlib.ExitStack() as stack:
+            stack.callback(self.checkpointer.wait)  # after an error too: who tries again finds it whole
             stack.callback(prefetcher.close)
             stack.callback(gc.unfreeze)
             self.metrics = (
@@ -156,7 +157,6 @@ class Run:
                     self.save_and_evaluate()
             if pending is not None:
                 self.settle(pending)
-        self.checkpointer.wait()
         return self.finish(self.step - first)
 
     def seconds(self) -> float:

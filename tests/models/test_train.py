@@ -150,7 +150,7 @@ def test_wsd_stays_and_comes_down_over_the_last_fifth() -> None:
 
 
 def interrupted(monkeypatch: pytest.MonkeyPatch, at: int, run: TrainConfig) -> None:
-    """Train until step `at`, where an error ends it: the checkpoint under way is finished, nothing more is written."""
+    """Train until step `at`, where an error ends it; only the checkpoint under way is still finished."""
 
     class Killed(BaseException):
         pass

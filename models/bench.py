@@ -5,7 +5,8 @@
     python -m models.bench attention --rungs 150M                     # each attention backend's time
     python -m models.bench profile --rungs 150M --ways fused          # where a step's time goes, by kernel
 
-A row: the median of the steps timed after three warm-up steps, optimizer step included. MFU = (6 N + 6 L T d)
+A row: the median of the steps timed after two short ones, optimizer step included; a step is the rung's own
+batch, so that what is done once a step weighs what it weighs in training. MFU = (6 N + 6 L T d)
 x tokens/s / peak, N with the head and without the input embedding, causal attention at half. Ways:
 
     plain    models.decoder as a user would train it: float32 weights under autocast, SDPA, torch.compile of
@@ -25,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -34,13 +35,12 @@ from torch.nn import functional
 from models.attention import Packing, packing
 from models.decoder import NORM_EPS, ROPE_BASE, Decoder
 from models.engine import Engine, EngineOptions
-from models.ladder import LADDER, VOCABULARY, WINDOW, Rung
+from models.ladder import LADDER, VOCABULARY, WINDOW, Rung, plan
 from models.optimizer import OptimizerOptions
 from models.peaks import peak_flops
 
 #: Sequences a micro-batch that fit 80 GB; halved until it fits when memory runs out.
 MICRO = {"150M": 32, "300M": 32, "400M": 16, "400M-dclm": 16, "530M": 16, "750M": 16, "1B": 16}
-STEP = 64  # sequences an optimizer step: 131,072 tokens, below every rung's own batch
 RATE = 1e-4
 
 
@@ -53,12 +53,19 @@ class Batch:
     pack: Packing | None
 
 
-def batches(micro: int, window: int, masked: bool, folder: Path | None) -> list[Batch]:
+class Step(Protocol):
+    """An optimizer step; returns its loss."""
+
+    def __call__(self, few: int | None = None) -> Tensor:
+        """few: take so many micro-batches only."""
+
+
+def batches(batch: int, micro: int, window: int, masked: bool, folder: Path | None) -> list[Batch]:
     """A step's micro-batches: of a token folder's first windows, else of random ids in documents of 700
     tokens.
     """
     found = []
-    for i in range(STEP // micro):
+    for i in range(batch // micro):
         if folder is None:
             g = torch.Generator().manual_seed(i)
             ids = torch.randint(50_280, (micro, window + 1), generator=g)
@@ -80,16 +87,16 @@ def batches(micro: int, window: int, masked: bool, folder: Path | None) -> list[
     return found
 
 
-def fused_step(rung: Rung, work: list[Batch], attention: str = "auto") -> Callable[[], Tensor]:
+def fused_step(rung: Rung, work: list[Batch], attention: str = "auto") -> Step:
     """This project's step."""
     torch.manual_seed(0)
     with torch.device("cuda"):
         model = Decoder(rung, VOCABULARY)
     engine = Engine(model, EngineOptions("fused", attention, bfloat16=True), OptimizerOptions())
-    scale = torch.tensor(1.0 / sum(b.targets.numel() for b in work), device="cuda")
 
-    def step() -> Tensor:
-        for batch in work:
+    def step(few: int | None = None) -> Tensor:
+        scale = torch.tensor(1.0 / sum(b.targets.numel() for b in work[:few]), device="cuda")
+        for batch in work[:few]:
             engine.accumulate(batch, scale)
         return engine.update(RATE).loss
 
@@ -98,18 +105,18 @@ def fused_step(rung: Rung, work: list[Batch], attention: str = "auto") -> Callab
 
 def autocast_step(
     model: torch.nn.Module, loss_of: Callable[[Tensor, Tensor], Tensor], work: list[Batch]
-) -> Callable[[], Tensor]:
+) -> Step:
     """The ordinary way: compiled loss under autocast, torch's fused AdamW."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.05, fused=True
     )
     compiled = torch.compile(loss_of, dynamic=False)
 
-    def step() -> Tensor:
+    def step(few: int | None = None) -> Tensor:
         total = torch.zeros((), device="cuda")
-        for batch in work:
+        for batch in work[:few]:
             with torch.autocast("cuda", torch.bfloat16):
-                loss = compiled(batch.tokens, batch.targets) / len(work)
+                loss = compiled(batch.tokens, batch.targets) / len(work[:few])
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -120,7 +127,7 @@ def autocast_step(
     return step
 
 
-def plain_step(rung: Rung, work: list[Batch]) -> Callable[[], Tensor]:
+def plain_step(rung: Rung, work: list[Batch]) -> Step:
     """`models.decoder` under autocast."""
     torch.manual_seed(0)
     with torch.device("cuda"):
@@ -132,7 +139,7 @@ def plain_step(rung: Rung, work: list[Batch]) -> Callable[[], Tensor]:
     return autocast_step(model, loss_of, work)
 
 
-def peer_step(rung: Rung, work: list[Batch]) -> Callable[[], Tensor]:
+def peer_step(rung: Rung, work: list[Batch]) -> Step:
     """transformers' Llama of the same shape."""
     import transformers  # noqa: PLC0415
 
@@ -153,26 +160,27 @@ def peer_step(rung: Rung, work: list[Batch]) -> Callable[[], Tensor]:
     return autocast_step(model, loss_of, work)
 
 
-def make(way: str, rung: Rung, micro: int, folder: Path | None) -> Callable[[], Tensor]:
+def make(way: str, rung: Rung, batch: int, micro: int, folder: Path | None) -> Step:
     """A step of a way; `fused:flash` and the like name the attention."""
     name, _, attention = way.partition(":")
-    work = batches(micro, WINDOW, name == "packed", folder)
+    work = batches(batch, micro, WINDOW, name == "packed", folder)
     if name in ("fused", "packed"):
         return fused_step(rung, work, attention or "auto")
     return {"plain": plain_step, "peer": peer_step}[name](rung, work)
 
 
-def measure(way: str, name: str, seconds: float, folder: Path | None, micro: int | None) -> dict[str, Any]:
+def measure(
+    way: str, name: str, seconds: float, folder: Path | None, micro: int | None, batch: int | None
+) -> dict[str, Any]:
     """One row of the table."""
     rung, micro = LADDER[name], micro or MICRO.get(name, 32)
-    if name == "1B" and way in ("plain", "peer"):
-        micro = min(micro, 8)  # 16 take 78 GB that way
+    batch = batch or plan(rung).batch
     while True:
         torch.cuda.reset_peak_memory_stats()
         begin = time.perf_counter()
         try:
-            step = make(way, rung, micro, folder)
-            loss = step().item()
+            step = make(way, rung, batch, micro, folder)
+            loss = step(1).item()
             first = time.perf_counter() - begin
             times = timed(step, seconds)
             break
@@ -183,10 +191,10 @@ def measure(way: str, name: str, seconds: float, folder: Path | None, micro: int
                 raise
             micro //= 2
     median = statistics.median(times)
-    rate = STEP * WINDOW / median
+    rate = batch * WINDOW / median
     peak = peak_flops(torch.device("cuda")) or float("nan")
     row = {
-        "rung": name, "way": way, "micro": micro, "tokens_per_second": round(rate),
+        "rung": name, "way": way, "batch": batch, "micro": micro, "tokens_per_second": round(rate),
         "mfu": round(rate * rung.flops_per_token() / peak, 4), "step_ms": round(median * 1e3, 2),
         "spread": round((max(times) - min(times)) / median, 4), "steps": len(times),
         "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2), "first_step_s": round(first, 1),
@@ -197,13 +205,13 @@ def measure(way: str, name: str, seconds: float, folder: Path | None, micro: int
     return row
 
 
-def timed(step: Callable[[], Tensor], seconds: float) -> list[float]:
-    """Seconds of each step over about `seconds`, three warm-up steps before."""
-    for _ in range(3):
-        step()
+def timed(step: Step, seconds: float) -> list[float]:
+    """Seconds of each step over about `seconds`, three at least, two short warm-up steps before."""
+    for _ in range(2):
+        step(2)
     torch.cuda.synchronize()
     times: list[float] = []
-    while sum(times) < seconds or len(times) < 5:
+    while sum(times) < seconds or len(times) < 3:
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
         step()
@@ -271,8 +279,9 @@ def attention_rows(name: str) -> Iterator[dict[str, Any]]:
 
 def profile(way: str, name: str, folder: Path | None, rows: int = 28) -> str:
     """Where a step's device time goes, by kernel."""
-    step = make(way, LADDER[name], MICRO.get(name, 32), folder)
-    for _ in range(3):
+    micro = MICRO.get(name, 32)
+    step = make(way, LADDER[name], 64, micro, folder)  # 131,072 tokens
+    for _ in range(2):
         step()
     torch.cuda.synchronize()
     kinds = [torch.profiler.ProfilerActivity.CUDA, torch.profiler.ProfilerActivity.CPU]
@@ -304,6 +313,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="measuring time of a row")
     parser.add_argument("--tokens", type=Path, help="token folder; left out, random ids")
     parser.add_argument("--micro", type=int, help="sequences a micro-batch, for all rows")
+    parser.add_argument("--batch", type=int, help="sequences a step, for all rows; left out, the rung's own")
     arguments = parser.parse_args()
     rungs, ways = arguments.rungs.split(","), arguments.ways.split(",")
     if arguments.what == "ceilings":
@@ -317,7 +327,9 @@ def main() -> None:
                 if arguments.what == "profile":
                     print(profile(way, name, arguments.tokens), flush=True)
                 else:
-                    row = measure(way, name, arguments.seconds, arguments.tokens, arguments.micro)
+                    row = measure(
+                        way, name, arguments.seconds, arguments.tokens, arguments.micro, arguments.batch
+                    )
                     print(json.dumps(row), flush=True)
             except Exception as error:  # one row's failure is that row's
                 print(

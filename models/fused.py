@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kernels.feed_forward import feed_forward
 from kernels.linear import embedding, linear
 from kernels.linear_cross_entropy import linear_cross_entropy, token_losses
 from kernels.rms_norm import add_rms_norm
 from kernels.rope import rotations, split_rotate
-from kernels.swiglu import swiglu
 from models.attention import Packing, attend, padded_width
 from models.decoder import NORM_EPS, ROPE_BASE, Block, Decoder
 
@@ -49,7 +49,8 @@ def _block(
     y_ND = y_BTHK.reshape(-1, attention.heads * wide)
     delta_ND = linear(y_ND, *_padded(attention.out, K, wide, dim=1))
     stream_ND, x_ND = add_rms_norm(stream_ND, delta_ND, block.hidden_norm.weight, NORM_EPS)
-    return stream_ND, _linear(swiglu(_linear(x_ND, block.hidden.gate_up)), block.hidden.down)
+    gate_up, down = block.hidden.gate_up.weight, block.hidden.down.weight
+    return stream_ND, feed_forward(x_ND, gate_up, down, _sink(gate_up), _sink(down))
 
 
 def _padded(module: nn.Linear, K: int, wide: int, dim: int) -> tuple[Tensor, Tensor | None]:
@@ -103,10 +104,6 @@ def _rotations(T: int, K: int, device: torch.device) -> tuple[Tensor, Tensor]:
         _tables.clear()
         _tables[key] = rotations(T, K, ROPE_BASE, device)
     return _tables[key]
-
-
-def _linear(x_ND: Tensor, module: nn.Linear) -> Tensor:
-    return linear(x_ND, module.weight, _sink(module.weight))
 
 
 def _sink(weight: Tensor) -> Tensor | None:

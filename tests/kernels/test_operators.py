@@ -16,6 +16,7 @@ pytest.importorskip("triton", reason="the kernels need Triton, which exists for 
 from kernels import linear_cross_entropy as lce
 from kernels.adamw import adamw
 from kernels.adamw_reference import adamw_reference
+from kernels.feed_forward import feed_forward, feed_forward_reference
 from kernels.linear import embedding, linear, linear_reference
 from kernels.rms_norm import add_rms_norm, add_rms_norm_reference
 from kernels.rope import rotations, split_rotate, split_rotate_reference
@@ -67,6 +68,32 @@ def test_add_rms_norm(rows: int, width: int, with_delta: bool, dtype: torch.dtyp
 @pytest.mark.parametrize(("rows", "hidden"), [(3, 63), (2, 1024), (2, 2000)])
 def test_swiglu(rows: int, hidden: int, dtype: torch.dtype) -> None:
     assert_same(swiglu, swiglu_reference, [random(rows, 2 * hidden, dtype=dtype, scale=3.0)], BOUNDS[dtype])
+
+
+@dtypes
+@pytest.mark.parametrize(("rows", "width", "hidden"), [(3, 64, 128), (131, 72, 264), (300, 200, 520)])
+@pytest.mark.parametrize("sinks", [False, True])
+def test_feed_forward(rows: int, width: int, hidden: int, sinks: bool, dtype: torch.dtype) -> None:
+    """Tiles cut off at every side; several tiles a program; a sink that holds something already."""
+    inputs = [
+        random(rows, width, dtype=dtype, scale=2.0),
+        random(2 * hidden, width, dtype=dtype, scale=width**-0.5),
+        random(width, hidden, dtype=dtype, scale=hidden**-0.5),
+    ]
+    if not sinks:
+        assert_same(feed_forward, feed_forward_reference, inputs, BOUNDS[dtype])
+        return
+    x, gate_up, down = inputs
+    held = [torch.randn_like(w, dtype=torch.float32) for w in (gate_up, down)]
+    found = [h.clone() for h in held]
+    upstream = torch.randn(rows, width, device=DEVICE)
+    feed_forward(x, gate_up, down, *found).backward(upstream.to(dtype))
+    assert gate_up.grad is None
+    assert down.grad is None
+    wide = [w.detach().double().requires_grad_() for w in inputs]
+    feed_forward_reference(*wide).backward(upstream.to(dtype).double())
+    for sink, before, w in zip(found, held, wide[1:], strict=True):
+        assert error(sink - before, w.grad) < BOUNDS[dtype]
 
 
 @dtypes

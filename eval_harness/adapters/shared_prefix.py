@@ -108,11 +108,12 @@ def heads_of(query: Tensor, x: Tensor) -> Tensor:
 
 
 def tree_mask(branches_BT: Tensor, lengths_B: Tensor, P: int, dtype: torch.dtype) -> Tensor:
-    """What is added to attention's scores (B, 1, T, S): 0 where a token may look, else the lowest number.
+    """What is added to attention scores (B, 1, T, S): 0 where a token may look, else half the lowest number.
 
     Made once a batch, in the layers' dtype and with rows that begin at multiples of eight numbers, as the
     kernel wants it: else every layer would make it anew. A finite number, for a row may have whole blocks
-    of keys that it does not see, and minus infinity less itself is no number.
+    of keys that it does not see, and minus infinity less itself is no number; half the lowest, for kernels
+    scale it.
     """
     B, T = branches_BT.shape
     S, device = P + T, branches_BT.device
@@ -122,7 +123,7 @@ def tree_mask(branches_BT: Tensor, lengths_B: Tensor, P: int, dtype: torch.dtype
     kept_B1P = (torch.arange(P, device=device) < lengths_B[:, None])[:, None]
     seen_BTS = torch.cat((kept_B1P.expand(-1, T, -1), own_BTT), dim=2)
     mask_BTS = torch.zeros(B, T, (S + 7) // 8 * 8, dtype=dtype, device=device)[:, :, :S]
-    return mask_BTS.masked_fill_(~seen_BTS, torch.finfo(dtype).min)[:, None]
+    return mask_BTS.masked_fill_(~seen_BTS, torch.finfo(dtype).min / 2)[:, None]
 
 
 def put(array: NDArray[np.int64], device: torch.device) -> Tensor:

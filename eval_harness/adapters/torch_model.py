@@ -14,7 +14,7 @@ from eval_harness.scorer import score_apart
 #: Tokens a batch, B x T: on two CPU cores larger ones were slower, a GPU needs them to be busy.
 BUDGET = {"cpu": 4096, "cuda": 131_072}
 #: Tokens that a pass costs whatever it holds: a GPU of today runs thousands while the host starts one.
-CALL = {"cpu": 64, "cuda": 1024}
+CALL = {"cpu": 16, "cuda": 1024}
 #: Largest difference of a logit to the plain forward pass, in spreads of the logits.
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1}
 

@@ -120,11 +120,11 @@ def run(
                 "ours": off(flat[0], reference, asks),
                 "ours_row_by_row": off(flattened(scored(loaded, asks))[0], reference, asks),
             }
+        write(output, report)  # kept, should the peer fail
         if peer:
             report |= beside(folder, about, asks, flat, tune, reference)
             report["ratio"] = report["peer"]["seconds"] / seconds
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    write(output, report)
     print(json.dumps(report, indent=2))
 
 
@@ -166,7 +166,7 @@ def parity(
         for name in asks
     }
     if output is not None:
-        output.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        write(output, report)
     print(json.dumps(report, indent=2))
     if any(len({json.dumps(row, sort_keys=True) for row in rows.values()}) > 1 for rows in report.values()):
         raise EvalError("accuracies differ")
@@ -355,6 +355,12 @@ def attempted(call: Callable[[], Any]) -> tuple[float, Any] | None:
     gc.collect()
     torch.cuda.empty_cache()
     return None
+
+
+def write(output: Path, report: dict[str, Any]) -> None:
+    """The report as JSON; folders are made."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 
 def read_packed(folder: Path, items: int | None) -> Asks:

@@ -5,12 +5,13 @@
 
 `pack` writes the nine tasks' five-shot requests as text, and a tokenizer: `run` then needs neither network
 nor benchmarks, only torch, tokenizers, transformers and, for the peer, lm-eval (`make peers`). Both
-sides start from text. The peer's batch size is the best of those tried on a part of the requests. Scores
-must agree.
+sides start from text. The peer's batch size is the best of those tried on a part of the requests. In float32
+scores must agree; in bfloat16 each side's distance from float32 is told.
 """
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import math
@@ -23,6 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from eval_harness.errors import EvalError
@@ -108,10 +110,21 @@ def run(
                 "padding_share": scorer.counts.padding / scorer.counts.tokens,
             },
         }
+        flat = flattened(answers)
+        reference = None
+        if about["dtype"] != "float32":
+            exact = load_model(folder, device, "float32")
+            reference = flattened(scored(exact, asks))[0]
+            loaded.shares_prefix = False
+            report["off_float32"] = {
+                "ours": off(flat[0], reference, asks),
+                "ours_row_by_row": off(flattened(scored(loaded, asks))[0], reference, asks),
+            }
+        write(output, report)  # kept, should the peer fail
         if peer:
-            report |= beside(folder, about, asks, answers, tune, seconds)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+            report |= beside(folder, about, asks, flat, tune, reference)
+            report["ratio"] = report["peer"]["seconds"] / seconds
+    write(output, report)
     print(json.dumps(report, indent=2))
 
 
@@ -153,7 +166,7 @@ def parity(
         for name in asks
     }
     if output is not None:
-        output.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        write(output, report)
     print(json.dumps(report, indent=2))
     if any(len({json.dumps(row, sort_keys=True) for row in rows.values()}) > 1 for rows in report.values()):
         raise EvalError("accuracies differ")
@@ -227,29 +240,46 @@ def ours(model: Any, asks: Asks, repeat: int) -> tuple[Scorer, dict[str, list[An
     return scorer, answers, sorted(times)[len(times) // 2]
 
 
+def scored(model: Any, asks: Asks) -> dict[str, list[Answer]]:
+    """Each task's answers."""
+    scorer = Scorer(model)
+    return {name: scorer.score(of) for name, of in asks.items()}
+
+
+def flattened(answers: dict[str, list[Answer]]) -> tuple[list[float], list[bool]]:
+    """Log-probability and greediness of every request in order."""
+    every = [answer for of in answers.values() for answer in of]
+    return [p for answer in every for p in answer.log_p], [g for answer in every for g in answer.greedy]
+
+
+def off(values: Sequence[float], reference: Sequence[float], asks: Asks | None = None) -> dict[str, float]:
+    """How far log-probabilities are from a reference, in nats; with all asks, how often choices agree."""
+    apart = np.abs(np.array(values) - np.array(reference))
+    distance = {
+        "requests": len(apart),
+        "mean": float(apart.mean()),
+        "percentile_99": float(np.percentile(apart, 99)),
+        "largest": float(apart.max()),
+    }
+    return distance | ({"same_choice": same_choice(asks, values, reference)} if asks else {})
+
+
 def beside(
     folder: str,
     about: dict[str, Any],
     asks: Asks,
-    answers: dict[str, list[Answer]],
+    ours: tuple[list[float], list[bool]],
     tune: int,
-    seconds: float,
+    reference: Sequence[float] | None,
 ) -> dict[str, Any]:
-    """The peer's speed at its best batch size, and the largest difference of a log-probability."""
-    import torch  # noqa: PLC0415
+    """The peer's speed at its best batch size, and how far its log-probabilities are from ours.
 
+    reference: ours in float32, when the run is not. Then the peer's distance from it is told, and on a part
+    of the requests that of the peer with its softmax in float32, and all in float32.
+    """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from lm_eval.api.instance import Instance  # noqa: PLC0415
     from lm_eval.models.huggingface import HFLM  # noqa: PLC0415
-
-    def build(batch: int) -> Any:
-        return HFLM(
-            pretrained=folder,
-            device=about["device"],
-            dtype=about["dtype"],
-            batch_size=batch,
-            max_length=about["window"],
-        )
 
     pairs = [
         (ask.head + "".join(ask.shots) + context, continuation)
@@ -258,50 +288,53 @@ def beside(
         for context, continuation in zip(ask.contexts, ask.continuations, strict=True)
     ]
     made = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
-    part = made[:: max(1, len(made) // tune)]
-    tried = {}
-    for batch in BATCHES[about["device"]]:
-        lm = build(batch)
+    part = slice(None, None, max(1, len(made) // tune))
+
+    def peer(batch: int, requests: list[Any], **other: Any) -> tuple[float, Any] | None:
+        model = {"pretrained": folder, "device": about["device"], "max_length": about["window"]}
+        lm = HFLM(**model | {"dtype": about["dtype"], "batch_size": batch} | other)
         lm.loglikelihood(made[:2], disable_tqdm=True)
-        try:
-            tried[batch] = timed(lambda lm=lm: lm.loglikelihood(part, disable_tqdm=True))[0]  # type: ignore[misc]
-        except torch.OutOfMemoryError:  # its log-softmax of all logits does not fit: no batch size of its own
-            torch.cuda.empty_cache()
-            break
-    best = min(tried, key=lambda batch: tried[batch])
-    lm = build(best)
-    lm.loglikelihood(made[:2], disable_tqdm=True)
-    taken, found = timed(lambda: lm.loglikelihood(made, disable_tqdm=True))
-    flat = [
-        (log_p, greedy)
-        for of in answers.values()
-        for answer in of
-        for log_p, greedy in zip(answer.log_p, answer.greedy, strict=True)
-    ]
-    apart = [abs(a[0] - b[0]) for a, b in zip(flat, found, strict=True)]
-    return {
+        return attempted(lambda: lm.loglikelihood(requests, disable_tqdm=True))
+
+    tried = {batch: peer(batch, made[part]) for batch in BATCHES[about["device"]]}
+    fitting = sorted((seconds[0], batch) for batch, seconds in tried.items() if seconds)
+    # What held the part may not hold the longest requests: then the next best.
+    whole = next(((b, run) for _, b in fitting if (run := peer(b, made))), None)
+    if whole is None:
+        raise EvalError("the peer fits the device's memory at no batch size")
+    batch, (seconds, found) = whole
+    theirs = [log_p for log_p, _ in found]
+    report = {
         "peer": {
             "name": "lm-evaluation-harness",
-            "batch_size": best,
-            "tried_seconds": tried,
-            "seconds": taken,
-            "requests_per_second": len(made) / taken,
+            "batch_size": batch,
+            "tried_seconds": {b: run[0] if run else "out of memory" for b, run in tried.items()},
+            "seconds": seconds,
+            "requests_per_second": len(made) / seconds,
         },
-        "ratio": taken / seconds,
-        "largest_difference_nats": max(apart),
-        "greedy_differs": sum(a[1] != b[1] for a, b in zip(flat, found, strict=True)),
-        "same_choice": same_choice(asks, flat, [pair[0] for pair in found]),
+        "peer_off_ours": off(theirs, ours[0], asks),
+        "greedy_differs": sum(a != b for a, (_, b) in zip(ours[1], found, strict=True)),
     }
+    if reference is not None:
+        report["peer_off_float32"] = {"peer": off(theirs, reference, asks)}
+        for name, other in (
+            ("peer_softmax_float32", {"softmax_dtype": "float32"}),
+            ("peer_float32", {"dtype": "float32"}),
+        ):
+            run = peer(BATCHES[about["device"]][0], made[part], **other)
+            if run is not None:
+                report["peer_off_float32"][name] = off([p for p, _ in run[1]], reference[part])
+    return report
 
 
-def same_choice(asks: Asks, ours: Sequence[tuple[float, bool]], theirs: Sequence[float]) -> float:
+def same_choice(asks: Asks, ours: Sequence[float], theirs: Sequence[float]) -> float:
     """Share of asks whose likeliest choice per character is the same on both sides."""
     at, same, total = 0, 0, 0
     for of in asks.values():
         for ask in of:
             lengths = [len(text) for text in ask.continuations]
             end = at + len(lengths)
-            mine = [p / n for (p, _), n in zip(ours[at:end], lengths, strict=True)]
+            mine = [p / n for p, n in zip(ours[at:end], lengths, strict=True)]
             other = [p / n for p, n in zip(theirs[at:end], lengths, strict=True)]
             same += mine.index(max(mine)) == other.index(max(other))
             total += 1
@@ -309,11 +342,25 @@ def same_choice(asks: Asks, ours: Sequence[tuple[float, bool]], theirs: Sequence
     return same / total
 
 
-def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds and result."""
+def attempted(call: Callable[[], Any]) -> tuple[float, Any] | None:
+    """Seconds and result; None when the device's memory did not hold it."""
+    import torch  # noqa: PLC0415
+
     begin = time.perf_counter()
-    result = call()
-    return time.perf_counter() - begin, result
+    try:
+        result = call()
+        return time.perf_counter() - begin, result
+    except torch.OutOfMemoryError:
+        pass  # the traceback, which holds what did not fit, ends here
+    gc.collect()
+    torch.cuda.empty_cache()
+    return None
+
+
+def write(output: Path, report: dict[str, Any]) -> None:
+    """The report as JSON; folders are made."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 
 def read_packed(folder: Path, items: int | None) -> Asks:
@@ -351,6 +398,7 @@ def random_llama(shape: str, packed: Path, folder: Path) -> Path:
         num_hidden_layers=layers,
         num_attention_heads=heads,
         max_position_embeddings=4096,
+        initializer_range=0.02,  # that of the ladder's models
         tie_word_embeddings=False,
     )
     torch.manual_seed(0)

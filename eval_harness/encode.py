@@ -4,8 +4,8 @@ A request's tokens are those of context and continuation encoded *together*, cut
 context has alone. Doing that for every request would encode a five-shot prompt four or five
 times an item. Instead the pieces are encoded apart, and each kind of seam between two pieces is checked
 once: does the whole give the same tokens? Tokenizers with a pre-tokenizer decide that on the characters
-around the seam, so a seam's kind is the four characters before it and the four after. Where the answer is
-no, the whole is encoded.
+around the seam, so a seam's kind is the four characters before it and the four after, and it is tried on
+the pieces' ends alone. Where the answer is no, the whole is encoded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 REACH = 4
+ENDS = 16
 Encode = Callable[[Sequence[str]], list[list[int]]]
 
 
@@ -34,16 +35,16 @@ class Encoder:
 
     def safe(self, lefts: Sequence[str], rights: Sequence[str]) -> list[bool]:
         """For each pair whether left + right has the tokens of left, then those of right."""
-        a, b = self.pieces(lefts), self.pieces(rights)
         kinds = [(left[-REACH:], right[:REACH]) for left, right in zip(lefts, rights, strict=True)]
-        unknown: dict[tuple[str, str], int] = {}
-        for i, kind in enumerate(kinds):
+        unknown: dict[tuple[str, str], tuple[str, str]] = {}
+        for kind, left, right in zip(kinds, lefts, rights, strict=True):
             if kind not in self._safe:
-                unknown.setdefault(kind, i)
+                unknown.setdefault(kind, (left[-ENDS:], right[:ENDS]))
         self.joint += len(unknown)
-        tested = self.encode([lefts[i] + rights[i] for i in unknown.values()])
-        for (kind, i), whole in zip(unknown.items(), tested, strict=True):
-            self._safe[kind] = whole == a[i] + b[i]
+        texts = [text for left, right in unknown.values() for text in (left, right, left + right)]
+        tokens = iter(self.encode(texts))
+        for kind in unknown:
+            self._safe[kind] = next(tokens) + next(tokens) == next(tokens)
         return [self._safe[kind] for kind in kinds]
 
     def join(self, triples: Sequence[tuple[str, str, str]]) -> list[tuple[list[int], int]]:

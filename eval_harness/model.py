@@ -6,7 +6,7 @@ lets `eval_harness.scorer` compute what requests share only once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -40,15 +40,22 @@ class Rows:
     positions_BT: int64, each token's position in its own sequence, the shared prefix counted.
     branches_BT: int64; 0 on the trunk, 1, 2, ... on the branches, -1 where a row has ended. A token sees the
         prefix, the trunk before it and its own branch before it.
+    prefixes_B: int64, which of the kept prefixes each row goes on from.
     rows_N, columns_N: where the N predictions are read; targets_N: the ids whose log-probability is wanted.
     """
 
     tokens_BT: NDArray[np.int64]
     positions_BT: NDArray[np.int64]
     branches_BT: NDArray[np.int64]
+    prefixes_B: NDArray[np.int64]
     rows_N: NDArray[np.int64]
     columns_N: NDArray[np.int64]
     targets_N: NDArray[np.int64]
+
+
+#: Waits for a batch and gives the log-probability (N,) of each target in nats, and whether it was the
+#: likeliest token.
+Found = Callable[[], tuple[NDArray[np.float64], NDArray[np.bool_]]]
 
 
 @runtime_checkable
@@ -57,8 +64,9 @@ class TokenModel(Protocol):
 
     window: tokens a sequence may have; a longer prompt loses demonstrations.
     hard_window: whether the model can't run past it at all (learned positions).
-    shares_prefix: whether `rows` takes a prefix and branches; else every row is a trunk of its own.
+    shares_prefix: whether `rows` takes prefixes and branches; else every row is a trunk of its own.
     budget: tokens a batch may hold, B x T with the padding.
+    call: tokens that a batch costs whatever it holds: what starting it takes.
     """
 
     name: str
@@ -66,17 +74,18 @@ class TokenModel(Protocol):
     hard_window: bool
     shares_prefix: bool
     budget: int
+    call: int
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, without special tokens around it."""
         ...
 
-    def prefix(self, tokens: Sequence[int]) -> Any:
-        """Run a prefix once; what comes back is handed to `rows`."""
+    def prefixes(self, tokens: Sequence[Sequence[int]]) -> Any:
+        """Run prefixes once, in one batch; what comes back is handed to `rows`."""
         ...
 
-    def rows(self, prefix: Any, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Log-probability (N,) of each target in nats, and whether it was the likeliest token."""
+    def rows(self, kept: Any, rows: Rows) -> Found:
+        """Start a batch after the kept prefixes (None: there are none)."""
         ...
 
     def about(self) -> dict[str, Any]:

@@ -3,8 +3,12 @@
 A five-shot benchmark asks the same demonstrations before every item and the same item before every choice.
 Here each is computed once. Requests with the same demonstrations form a group whose longest common token
 prefix is run once and kept (its keys and values). An item is one row after it: the rest of its context as
-the trunk, each choice as a branch that sees the trunk and itself. Rows of like length make a batch,
-so that little is padding. Letters of the multiple-choice form need no branch: one trunk predicts all.
+the trunk, each choice as a branch that sees the trunk and itself. Letters of the multiple-choice form need
+no branch: one trunk predicts all.
+
+Prefixes of like length make a batch, and so do the rows that go on from them, whatever group they are of. A
+batch is started and not waited for: all are read at the end, so that a GPU has work while the host prepares
+more.
 
 A request's score depends on its neighbours only through the rounding of differently shaped matrix products;
 see docs/evaluation.md for the bound.
@@ -14,12 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from eval_harness.encode import Encoder
 from eval_harness.errors import EvalError
-from eval_harness.model import Rows, TokenModel
+from eval_harness.model import Found, TokenModel
+from eval_harness.trees import Tree, arrange, batches, common
+
+#: What a kept token takes of a batch's memory, for each row, against one of its own: keys and values of one
+#: layer against all that a layer computes.
+KEPT = 4
+#: Prefixes run and kept at once, against a batch: keys and values of every layer stay.
+KEEP = 8
 
 
 @dataclass(frozen=True)
@@ -65,25 +77,6 @@ class Counts:
 
 
 @dataclass
-class _Row:
-    """An item as a tree of tokens: paths from the sequence's first token to the last that predicts."""
-
-    ask: int
-    paths: list[list[int]]  # inputs of each request: all its tokens but the last
-    wholes: list[list[int]]
-    starts: list[int]  # where each continuation begins
-    shots: int
-    trunk: int = 0  # tokens that all paths share
-
-    def __post_init__(self) -> None:
-        self.trunk = common(self.paths)
-
-    def length(self, skip: int) -> int:
-        """Tokens of the row when the first `skip` are in the shared prefix."""
-        return self.trunk - skip + sum(len(path) - self.trunk for path in self.paths)
-
-
-@dataclass
 class Scorer:
     """Scores asks with a TokenModel; `counts` and the encoder's caches grow over its life."""
 
@@ -98,40 +91,29 @@ class Scorer:
 
         Raises EvalError when an ask is empty, or does not fit a model that can't run past its window.
         """
-        rows = self._rows(asks)
-        answers: list[Answer | None] = [None] * len(asks)
-        groups: dict[tuple[str, tuple[str, ...]], list[_Row]] = {}
-        for row in rows:
-            ask = asks[row.ask]
-            groups.setdefault((ask.head, ask.shots[: row.shots]), []).append(row)
-        for group in groups.values():
-            for row, answer in self._group(group):
-                answers[row.ask] = answer
-                if progress:
-                    progress(1)
-        return [answer for answer in answers if answer is not None]
+        groups: dict[tuple[str, tuple[str, ...]], list[Tree]] = {}
+        for tree in self._grown(asks):
+            ask = asks[tree.ask]
+            groups.setdefault((ask.head, ask.shots[: tree.shots]), []).append(tree)
+        return self._answers(list(groups.values()), progress)
 
     def score_tokens(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[Answer]:
         """Answers to (context, continuation) pairs of token ids; neither may be empty."""
-        rows = [
-            _Row(i, [[*context, *continuation][:-1]], [[*context, *continuation]], [len(context)], 0)
+        trees = [
+            Tree(i, 0, 0, [[*context, *continuation]], [len(context)])
             for i, (context, continuation) in enumerate(pairs)
         ]
-        answers = {row.ask: answer for row, answer in self._group(rows)} if rows else {}
-        return [answers[i] for i in range(len(pairs))]
+        return self._answers([trees] if trees else [])
 
-    def _rows(self, asks: Sequence[Ask]) -> list[_Row]:
-        """Tokens of every ask, with as many shots as fit the window."""
-        rows: list[_Row | None] = [None] * len(asks)
+    def _grown(self, asks: Sequence[Ask]) -> list[Tree]:
+        """Every ask as a tree, with as many shots as fit the window."""
+        trees: dict[int, Tree] = {}
         waiting = {i: len(ask.shots) for i, ask in enumerate(asks)}
         while waiting:
-            for i, made in zip(waiting, self._tokens(asks, waiting), strict=True):
-                rows[i] = made
+            trees.update(self._tokens(asks, waiting))
             longer = {}
             for i, shots in waiting.items():
-                row = rows[i]
-                assert row is not None
-                longest = max(map(len, row.paths))
+                longest = max(map(len, trees[i].wholes)) - 1
                 if longest <= self.model.window:
                     continue
                 if shots:
@@ -143,9 +125,9 @@ class Scorer:
                         f"...{asks[i].contexts[0][-80:]!r}; leave this task out by --tasks"
                     )
             waiting = longer
-        return [row for row in rows if row is not None]
+        return [trees[i] for i in range(len(asks))]
 
-    def _tokens(self, asks: Sequence[Ask], wanted: dict[int, int]) -> Iterator[_Row]:
+    def _tokens(self, asks: Sequence[Ask], wanted: dict[int, int]) -> dict[int, Tree]:
         """Encode asks with the given numbers of shots: prefix, item and continuation each once."""
         triples: list[tuple[str, str, str]] = []
         owners: list[int] = []
@@ -165,93 +147,91 @@ class Scorer:
         found: dict[int, list[tuple[list[int], int]]] = {}
         for i, joined in zip(owners, self.encoder.join(triples), strict=True):
             found.setdefault(i, []).append(joined)
-        for i, shots in wanted.items():
-            wholes = [whole for whole, _ in found[i]]
-            yield _Row(i, [w[:-1] for w in wholes], wholes, [start for _, start in found[i]], shots)
+        return {
+            i: Tree(i, 0, shots, [whole for whole, _ in found[i]], [start for _, start in found[i]])
+            for i, shots in wanted.items()
+        }
 
-    def _group(self, rows: list[_Row]) -> Iterator[tuple[_Row, Answer]]:
-        """Score the rows that have their shots in common."""
+    def _answers(
+        self, groups: list[list[Tree]], progress: Callable[[int], None] | None = None
+    ) -> list[Answer]:
+        """The asks' answers in order; the trees of a group have their shots in common."""
+        started = []
+        for batch, kept in self._planned(groups):
+            rows, sizes = arrange(batch)
+            started.append((batch, sizes, self.model.rows(kept, rows)))
+            self.counts.add(
+                Counts(
+                    tokens=rows.tokens_BT.size,
+                    padding=int((rows.branches_BT < 0).sum()),
+                    naive=sum(len(whole) - 1 for tree in batch for whole in tree.wholes),
+                    requests=len(sizes),
+                )
+            )
+            if progress:
+                progress(sum(tree.part == 0 for tree in batch))
+        parts: dict[int, dict[int, Answer]] = {}
+        for batch, sizes, found in started:
+            for tree, answer in zip(batch, read(batch, sizes, found), strict=True):
+                parts.setdefault(tree.ask, {})[tree.part] = answer
+        return [joined([of[part] for part in sorted(of)]) for _, of in sorted(parts.items())]
+
+    def _planned(self, groups: list[list[Tree]]) -> Iterator[tuple[list[Tree], Any]]:
+        """Batches of trees, each with the kept prefixes that it goes on from."""
+        budget, call = self.model.budget, self.model.call
         if not self.model.shares_prefix:
-            yield from self._apart(rows)
+            single = [part for group in groups for tree in group for part in apart(tree)]
+            for batch in batches(single, Tree.length, budget, call):
+                yield batch, None
             return
-        # Every row keeps the places it predicts from, and one token at least.
-        first = min(start for row in rows for start in row.starts)
-        skip = max(0, min(common([path for row in rows for path in row.paths]), first) - 1)
-        prefix = self.model.prefix(rows[0].paths[0][:skip]) if skip else None
-        self.counts.tokens += skip
-        for batch in batches(rows, lambda row: row.length(skip), self.model.budget):
-            yield from zip(batch, self._run(batch, prefix, skip), strict=True)
+        for group in groups:
+            # Every row keeps the places it predicts from, and one token at least.
+            ends = [min(tree.trunk, *tree.starts) for tree in group]
+            skip = max(0, min(common([tree.wholes[0] for tree in group]), *ends) - 1)
+            for tree in group:
+                tree.skip = skip
+        for wave in batches(groups, lambda group: group[0].skip, budget // KEEP, call):
+            prefixes = [group[0].wholes[0][: group[0].skip] for group in wave]
+            longest, used = len(prefixes[0]), sum(map(len, prefixes))
+            kept = self.model.prefixes(prefixes) if longest else None
+            self.counts.add(Counts(tokens=longest * len(wave), padding=longest * len(wave) - used))
+            for number, group in enumerate(wave):
+                for tree in group:
+                    tree.prefix = number
+            trees = [tree for group in wave for tree in group]
+            for batch in batches(trees, Tree.length, budget, call, longest // KEPT):
+                yield batch, kept
 
-    def _apart(self, rows: list[_Row]) -> Iterator[tuple[_Row, Answer]]:
-        """For a model without shared prefixes: every request is a row, in batches of like length."""
-        single, places = [], {}
-        for n, row in enumerate(rows):
-            for j, path in enumerate(row.paths):
-                part = _Row(n, [path], [row.wholes[j]], [row.starts[j]], row.shots)
-                places[id(part)] = j
-                single.append(part)
-        found: list[dict[int, Answer]] = [{} for _ in rows]
-        for batch in batches(single, lambda row: row.length(0), self.model.budget):
-            for part, answer in zip(batch, self._run(batch, None, 0), strict=True):
-                found[part.ask][places[id(part)]] = answer
-        for row, parts in zip(rows, found, strict=True):
-            of = [parts[j] for j in range(len(row.paths))]
-            log_p, tokens = tuple(a.log_p[0] for a in of), tuple(a.tokens[0] for a in of)
-            length = max(a.length for a in of)
-            yield row, Answer(log_p, tokens, tuple(a.greedy[0] for a in of), row.shots, length)
 
-    def _run(self, batch: list[_Row], prefix: object, skip: int) -> list[Answer]:
-        """One forward pass."""
-        T = max(row.length(skip) for row in batch)
-        shape = (len(batch), T)
-        tokens, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        branches = np.full(shape, -1, np.int64)
-        rows, columns, targets, owners = [], [], [], []
-        for b, row in enumerate(batch):
-            stem = row.trunk - skip
-            tokens[b, :stem] = row.paths[0][skip : row.trunk]
-            positions[b, :stem] = np.arange(skip, row.trunk)
-            branches[b, :stem] = 0
-            at = stem
-            for j, (path, whole, start) in enumerate(zip(row.paths, row.wholes, row.starts, strict=True)):
-                own = len(path) - row.trunk
-                tokens[b, at : at + own] = path[row.trunk :]
-                positions[b, at : at + own] = np.arange(row.trunk, len(path))
-                branches[b, at : at + own] = j + 1
-                for t in range(start, len(whole)):  # token t is predicted at t - 1
-                    rows.append(b)
-                    columns.append(t - 1 - skip if t - 1 < row.trunk else at + t - 1 - row.trunk)
-                    targets.append(whole[t])
-                    owners.append((b, j))
-                at += own
-        log_p, top = self.model.rows(
-            prefix,
-            Rows(tokens, positions, branches, np.array(rows), np.array(columns), np.array(targets)),
-        )
-        sums = [[0.0] * len(row.paths) for row in batch]
-        greedy = [[True] * len(row.paths) for row in batch]
-        for (b, j), value, likeliest in zip(owners, log_p.tolist(), top.tolist(), strict=True):
-            sums[b][j] += value
-            greedy[b][j] &= likeliest
-        used = int((branches >= 0).sum())
-        self.counts.add(
-            Counts(
-                tokens=branches.size,
-                padding=branches.size - used,
-                naive=sum(len(path) for row in batch for path in row.paths),
-                requests=sum(len(row.paths) for row in batch),
-            )
-        )
-        return [
-            Answer(
-                tuple(sums[b]),
-                tuple(len(w) - s for w, s in zip(row.wholes, row.starts, strict=True)),
-                tuple(greedy[b]),
-                row.shots,
-                max(map(len, row.wholes)),
-            )
-            for b, row in enumerate(batch)
-        ]
+def read(batch: Sequence[Tree], sizes: Sequence[int], found: Found) -> Iterator[Answer]:
+    """Each tree's answer out of a batch's predictions, of which `sizes` belong to each request."""
+    log_p, top = found()
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    sums = np.bincount(owners, log_p, len(sizes)).tolist()
+    greedy = (np.bincount(owners, ~top, len(sizes)) == 0).tolist()
+    at = 0
+    for tree in batch:
+        own = slice(at, at + len(tree.wholes))
+        longest = max(map(len, tree.wholes))
+        yield Answer(tuple(sums[own]), tuple(sizes[own]), tuple(greedy[own]), tree.shots, longest)
+        at = own.stop
+
+
+def apart(tree: Tree) -> list[Tree]:
+    """Its requests as trees of their own, for a model without shared prefixes."""
+    pairs = zip(tree.wholes, tree.starts, strict=True)
+    return [Tree(tree.ask, part, tree.shots, [whole], [start]) for part, (whole, start) in enumerate(pairs)]
+
+
+def joined(parts: Sequence[Answer]) -> Answer:
+    """One answer out of those of an ask's parts."""
+    return Answer(
+        tuple(log_p for part in parts for log_p in part.log_p),
+        tuple(tokens for part in parts for tokens in part.tokens),
+        tuple(greedy for part in parts for greedy in part.greedy),
+        parts[0].shots,
+        max(part.length for part in parts),
+    )
 
 
 def score_apart(model: TokenModel, context: str, continuations: Sequence[str]) -> list[float]:
@@ -260,31 +240,3 @@ def score_apart(model: TokenModel, context: str, continuations: Sequence[str]) -
         return []
     ask = Ask((context,) * len(continuations), tuple(continuations))
     return list(Scorer(model).score([ask])[0].log_p)
-
-
-def common(sequences: Sequence[list[int]]) -> int:
-    """Length of the longest common prefix: that of the smallest and the largest in order."""
-    low, high = min(sequences), max(sequences)
-    for i, (a, b) in enumerate(zip(low, high, strict=False)):
-        if a != b:
-            return i
-    return min(len(low), len(high))
-
-
-def batches(rows: Sequence[_Row], length: Callable[[_Row], int], budget: int) -> Iterator[list[_Row]]:
-    """Rows of like length together, longest first; B x T at most `budget`, one row at least.
-
-    A batch that is not tiny also ends where rows get a seventh shorter than its first: padding costs more
-    there than another call.
-    """
-    ordered = sorted(rows, key=lambda row: (-length(row), row.ask))
-    batch: list[_Row] = []
-    for row in ordered:
-        size = length(batch[0]) if batch else 0
-        short = len(batch) * size > budget / 64 and length(row) < 0.85 * size
-        if batch and (short or (len(batch) + 1) * size > budget):
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eval_harness.adapters import shared_prefix
-from eval_harness.adapters.torch_model import BUDGET, TOLERANCE, TorchModel
+from eval_harness.adapters.torch_model import TorchModel
 from eval_harness.errors import EvalError
 
 
@@ -40,11 +39,7 @@ class CheckpointModel(TorchModel):
         self.seed: int | None = checkpoint.config["train"].get("seed")
         self.name = f"{checkpoint.config['rung']['name']} at {folder.name}"
         self.sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-        self.budget = BUDGET[self.device.type]
-        vocabulary = self.model.embedding.num_embeddings
-        self.shares_prefix = shared_prefix.agrees(
-            self._forward, self._head, vocabulary, self.device, TOLERANCE[dtype]
-        )
+        self._set_up(self.model.embedding.num_embeddings)
 
     def about(self) -> dict[str, Any]:
         """Name, hash of the weights, and how it was run."""
@@ -64,9 +59,9 @@ class CheckpointModel(TorchModel):
         from models.decoder import rotations  # noqa: PLC0415
 
         rung = self.model.rung
-        cos_TK, sin_TK = rotations(
-            int(positions_BT.max()) + 1 if positions_BT.numel() else 1, rung.width // rung.heads, self.device
-        )
+        # A place is no larger than what its row sees: known without asking the device.
+        length = tokens_BT.shape[1] if mask_B1TS is None else mask_B1TS.shape[3]
+        cos_TK, sin_TK = rotations(length, rung.width // rung.heads, self.device)
         cos_B1TK, sin_B1TK = cos_TK[positions_BT][:, None], sin_TK[positions_BT][:, None]
         x_BTD: Tensor = self.model.embedding(tokens_BT)
         for block in self.model.blocks:

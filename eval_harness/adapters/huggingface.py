@@ -14,8 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from eval_harness.adapters import shared_prefix
-from eval_harness.adapters.torch_model import BUDGET, TOLERANCE, TorchModel
+from eval_harness.adapters.torch_model import TorchModel
 from eval_harness.errors import EvalError
 
 #: Positions are looked up in a table of fixed length: the model can't run past its window.
@@ -59,14 +58,12 @@ class HuggingFaceModel(TorchModel):
         self.name = f"{config.model_type} at {folder.name}"
         weights = sorted(folder.glob("*.safetensors"))
         self.sha256 = hashlib.sha256(b"".join(digest_file(path) for path in weights)).hexdigest()
-        self.budget = BUDGET[self.device.type]
         sliding = getattr(config, "sliding_window", None) or "sliding_attention" in (
             getattr(config, "layer_types", None) or ()
         )
         self._apart = self._head_comes_apart()
-        self.shares_prefix = not sliding and shared_prefix.agrees(
-            self._forward, self._head, config.vocab_size, self.device, TOLERANCE[dtype]
-        )
+        self._set_up(config.vocab_size)
+        self.shares_prefix &= not sliding
 
     def about(self) -> dict[str, Any]:
         """Name, hash of the weights, and how it was run."""
@@ -83,9 +80,15 @@ class HuggingFaceModel(TorchModel):
     def _forward(self, tokens_BT: Tensor, positions_BT: Tensor, mask_B1TS: Tensor | None) -> Tensor:
         """Hidden states of every position, or their logits where the head can't be taken off.
 
-        The mask is not passed on: it is set where attention is called.
+        The mask is set where attention is called; it is passed on so that the library makes none of its own,
+        for which it would wait for the device.
         """
-        inputs = {"input_ids": tokens_BT, "position_ids": positions_BT, "use_cache": False}
+        inputs = {
+            "input_ids": tokens_BT,
+            "position_ids": positions_BT,
+            "attention_mask": mask_B1TS,
+            "use_cache": False,
+        }
         if self._apart:
             h_BTD: Tensor = self.model.base_model(**inputs).last_hidden_state
             return h_BTD

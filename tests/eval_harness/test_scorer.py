@@ -6,13 +6,16 @@ import dataclasses
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from eval_harness.adapters.checkpoint import CheckpointModel
 from eval_harness.data import FolderSource, load
 from eval_harness.encode import Encoder
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings, questions
+from eval_harness.model import Found, Rows
 from eval_harness.scorer import Ask, Scorer
 from eval_harness.tasks import TASKS
 from tests.eval_harness.tiny import FromScratch, checkpoint
@@ -65,14 +68,46 @@ def test_batch_size_order_and_neighbours_do_not_matter(folder: Path, nine: dict[
     mixed = list(range(len(asks)))
     random.Random(0).shuffle(mixed)
     shuffled = dict(zip(mixed, Scorer(model).score([asks[i] for i in mixed]), strict=True))
+    model.budget, model.call = 10**9, 10**9  # all groups in one batch, though their prefixes differ
+    one = Scorer(model)
+    mixed_up = one.score(asks)
+    assert model.shares_prefix
+    assert one.counts.padding > one.counts.tokens / 4
     model.budget = 1  # every item alone
     alone = Scorer(model).score(asks)
     model.shares_prefix = False  # every request alone, nothing shared
     apart = Scorer(model).score(asks)
     for i, expected in enumerate(reference):
-        for other in (shuffled[i], alone[i], apart[i]):
+        for other in (shuffled[i], mixed_up[i], alone[i], apart[i]):
             assert other.log_p == pytest.approx(expected.log_p, abs=BOUND)
             assert (other.tokens, other.greedy) == (expected.tokens, expected.greedy)
+
+
+def test_all_batches_are_started_before_one_is_waited_for(
+    folder: Path, nine: dict[str, list[Ask]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = CheckpointModel(folder)
+    model.budget = 256
+    events: list[str] = []
+    plain = model.rows
+
+    def rows(kept: object, batch: Rows) -> Found:
+        found = plain(kept, batch)
+        events.append("started")
+
+        def wait() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+            events.append("read")
+            return found()
+
+        return wait
+
+    monkeypatch.setattr(model, "rows", rows)
+    done: list[int] = []
+    Scorer(model).score(nine["mmlu"], done.append)
+    half = len(events) // 2
+    assert half > 1
+    assert events == ["started"] * half + ["read"] * half
+    assert sum(done) == len(nine["mmlu"])
 
 
 def test_greedy_is_told(folder: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from werp.command import run as run_command
 from werp.errors import WerpError
+
+if TYPE_CHECKING:
+    from werp.tokens.build import Runner
 
 
 def command(
@@ -40,27 +43,24 @@ def command(
         Path | None, typer.Option(help="also write PREFIX.bin and PREFIX.idx for Megatron-LM")
     ] = None,
     olmo: Annotated[Path | None, typer.Option(help="also write the ids as OLMo-core's .npy")] = None,
-    dry_run: Annotated[bool, typer.Option(help="list the files, and stop")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list the files, and stop")] = False,
 ) -> None:
     """Turn a run's shards, or files of text, into token shards to train on.
 
     werp tokenize --run out/run --output out/tokens
 
-    werp tokenize --input 'books/*.jsonl.xz' --tokenizer tokenizer.json --output out/tokens --megatron
-    out/books
+    werp tokenize --input 'books/*.jsonl.xz' --tokenizer tokenizer.json --output out/tokens
     """
     # Imported here: `werp` itself must start where the tokenizers package is missing.
     try:
-        from werp.tokens.build import run_here, tokenize  # noqa: PLC0415
+        from werp.tokens.build import tokenize  # noqa: PLC0415
         from werp.tokens.export import export_megatron, export_olmo  # noqa: PLC0415
-        from werp.tokens.sources import Band, input_files, shard_files  # noqa: PLC0415
+        from werp.tokens.sources import Band  # noqa: PLC0415
     except ImportError as error:
         raise WerpError(
             f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'"
         ) from error
-    if (run is None) == (not inputs):
-        raise WerpError("give --run (a refined run) or --input (files of text), and not both")
-    files = input_files(inputs) if inputs else shard_files(run or Path())
+    files = _files(run, inputs)
     if dry_run:
         size = sum(file.stat().st_size for file in files)
         typer.echo(
@@ -69,11 +69,7 @@ def command(
         return
     chosen = Band.parse(band) if band else None
     begin = time.perf_counter()
-    runner = run_here
-    if spark:
-        from werp.tokens.job import run_on_spark  # noqa: PLC0415
-
-        runner = functools.partial(run_on_spark, workers=workers)  # type: ignore[assignment]
+    runner = _runner(spark, workers)
     metadata = tokenize(
         run, output, tokenizer, vocab_size, files=files, field=field, band=chosen, runner=runner
     )
@@ -88,9 +84,26 @@ def command(
         export_olmo(output, olmo)
 
 
+def _files(run: Path | None, inputs: list[str] | None) -> list[Path]:
+    from werp.tokens.sources import input_files, shard_files  # noqa: PLC0415
+
+    if run is not None and not inputs:
+        return shard_files(run)
+    if inputs and run is None:
+        return input_files(inputs)
+    raise WerpError("give --run (a refined run) or --input (files of text), and not both")
+
+
+def _runner(spark: bool, workers: int | None) -> Runner:
+    if spark:
+        from werp.tokens.job import run_on_spark  # noqa: PLC0415
+
+        return functools.partial(run_on_spark, workers=workers)
+    from werp.tokens.build import run_here  # noqa: PLC0415
+
+    return run_here
+
+
 def main() -> None:
-    """The command line; a WerpError ends it with its text alone."""
-    try:
-        typer.run(command)
-    except WerpError as error:
-        sys.exit(f"error: {error}")
+    """The command line of `python -m werp.tokens`."""
+    run_command("werp.tokens", command)

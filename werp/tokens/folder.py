@@ -27,6 +27,7 @@ from werp.errors import WerpError
 from werp.rundir import sync
 
 FILES = ("tokenizer.json", "tokens.arrow", "offsets.arrow")
+PROGRESS = "progress"  # folder of the tasks' heartbeats while the parts are made
 BUFFER = 1 << 22  # bytes copied at once
 
 

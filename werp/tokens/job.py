@@ -20,11 +20,8 @@ def run_on_spark(tasks: Sequence[Task], workers: int | None = None) -> None:
         import pyspark  # noqa: F401, PLC0415
     except ImportError as error:
         raise WerpError("Spark is not installed here; tokenize with --no-spark, on one machine") from error
-    spark = session(workers)
-    try:
+    with session(workers) as spark:
         spark.sparkContext.parallelize(list(tasks), max(1, len(tasks))).foreachPartition(encode_partition)
-    finally:
-        spark.stop()
 
 
 def encode_partition(tasks: Iterable[Task]) -> None:

@@ -1,0 +1,40 @@
+"""How a command ends: a mistake of the user's is one clear message and an exit status, not a traceback."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from werp.errors import WerpError
+
+#: What the place of a file has to answer for, not the program.
+_OF_THE_PLACE = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR,
+    errno.ENAMETOOLONG, errno.EIO, errno.ESTALE,
+}  # fmt: skip
+
+
+def run(name: str, command: Callable[..., Any]) -> None:
+    """Run a job's `main` with the words of the command line, or a typer application, and exit.
+
+    The status is 0, 2 for what the user can put right, or the one that a `WerpError` names.
+    """
+    app = command
+    if not isinstance(command, typer.Typer):
+        app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        app.command()(command)
+    try:
+        app()
+    except WerpError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(error.status)
+    except OSError as error:
+        if error.errno not in _OF_THE_PLACE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: {where}{error.strerror}; name another place, or mend this one", file=sys.stderr)
+        sys.exit(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +9,6 @@ from typing import Any
 import typer
 
 from werp.errors import WerpError
-
-#: What the place of a file has to answer for, not the program.
-_OF_THE_PLACE = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR,
-    errno.ENAMETOOLONG, errno.EIO, errno.ESTALE,
-}  # fmt: skip
 
 
 def run(name: str, command: Callable[..., Any]) -> None:
@@ -32,9 +25,14 @@ def run(name: str, command: Callable[..., Any]) -> None:
     except WerpError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(error.status)
-    except OSError as error:
-        if error.errno not in _OF_THE_PLACE:
+    except OSError as error:  # a full disk, a place that may not be written
+        if error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         print(f"{name}: {where}{error.strerror}; name another place, or mend this one", file=sys.stderr)
+        sys.exit(2)
+    except ValueError as error:  # Arrow names the file
+        if not str(error).startswith("Could not open Parquet"):
+            raise
+        print(f"{name}: {error}; the file is damaged, make it again", file=sys.stderr)
         sys.exit(2)

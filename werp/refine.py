@@ -30,7 +30,7 @@ from werp.progress import Heartbeat, Work, say, shown
 from werp.quality.cuts import cuts_of
 from werp.read.rows import check_columns
 from werp.recipe import Recipe
-from werp.rundir import REPORT, RunDirectory, write_atomically
+from werp.rundir import REPORT, RunDirectory, refuse_unwritable, write_atomically
 from werp.spread import spread
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
@@ -96,6 +96,9 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
     """
     for file in files:
         check_columns(file.path, recipe.read.fields, file.name)
+    for folder in options.documents:
+        if not (folder / "documents").is_dir():
+            raise WerpError(f"--documents {folder}: no run, for it has no folder documents; name a run")
     units = units_of(files, recipe, options.limit)
     for name in options.accept:
         if name not in ALARMS:
@@ -107,8 +110,7 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
         + [run.key for run in earlier]
     )
     run = RunDirectory(output, run_key)
-    if output.exists() and not output.is_dir():
-        raise WerpError(f"--output {output}: exists and is no folder")
+    refuse_unwritable(output, "--output")
     manifest = run.manifest()
     foreign = output.is_dir() and manifest is None and not run.work.is_dir() and any(output.iterdir())
     if foreign:

@@ -33,11 +33,12 @@ def session(workers: int | None = None) -> Iterator[SparkSession]:
     with all that Spark knows of it.
     """
     from py4j.protocol import Py4JError  # noqa: PLC0415
+    from pyspark.errors import PySparkException  # noqa: PLC0415
 
     spark = _started(workers)
     try:
         yield spark
-    except Py4JError as error:
+    except (Py4JError, PySparkException) as error:
         raise _told(str(error)) from error
     finally:
         spark.stop()
@@ -68,6 +69,7 @@ def _started(workers: int | None) -> SparkSession:
         cores = str(workers) if workers else (master[6:-1].partition(",")[0] if "[" in master else "1")
         # Spark's local mode gives a task one try; a killed Python worker should cost that try alone.
         conf.set("spark.master", f"local[{cores},4]")
+        conf.setIfMissing("spark.log.level", "FATAL")  # a failed task is told once, when its tries are over
         conf.setIfMissing("spark.ui.enabled", "false")
         conf.setIfMissing("spark.ui.showConsoleProgress", "false")
         conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1")

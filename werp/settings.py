@@ -62,7 +62,7 @@ def explained(error: ValidationError, where: str, keys_at: Callable[[Location], 
     """
     lines = []
     for problem in error.errors():
-        location, message = problem["loc"], problem["msg"]
+        location, message = problem["loc"], problem["msg"].replace("a valid tuple", "a list")
         path = ".".join(map(str, location))
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown key {path}{nearest(str(location[-1]), keys_at(location[:-1]))}")
@@ -71,6 +71,13 @@ def explained(error: ValidationError, where: str, keys_at: Callable[[Location], 
             known = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
             kind = "rule" if "rule" in context["discriminator"] else context["discriminator"].strip("'")
             lines.append(f"{path}: no {kind} {context['tag']!r}{nearest(context['tag'], known)}")
+        elif problem["type"] == "union_tag_not_found":
+            key = (
+                "rule"
+                if "rule" in problem["ctx"]["discriminator"]
+                else problem["ctx"]["discriminator"].strip("'")
+            )
+            lines.append(f"{path}: no key `{key}`, which says what it is (found {problem['input']!r:.80})")
         else:
             found = "" if problem["type"] == "missing" else f" (found {problem['input']!r:.80})"
             lines.append(f"{path}: {message}{found}" if path else f"{message}{found}")

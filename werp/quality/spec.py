@@ -189,7 +189,10 @@ def filled_in(path: str) -> str:
     filled = os.path.expandvars(path)
     unset = re.search(r"\$\{?(\w+)\}?", filled)
     if unset:
-        raise WerpError(f"path {path}: the environment variable {unset[1]} is not set")
+        raise WerpError(
+            f"path {path}: the environment variable {unset[1]} is not set; export it, or write the path"
+            " into a spec of your own (--dry-run prints one to start from)"
+        )
     return filled
 
 

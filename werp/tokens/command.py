@@ -53,6 +53,7 @@ def command(
     """
     # Imported here: `werp` itself must start where the tokenizers package is missing.
     try:
+        from werp.rundir import refuse_unwritable  # noqa: PLC0415
         from werp.tokens.build import tokenize  # noqa: PLC0415
         from werp.tokens.export import export_megatron, export_olmo  # noqa: PLC0415
         from werp.tokens.sources import Band  # noqa: PLC0415
@@ -61,6 +62,9 @@ def command(
             f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'"
         ) from error
     files = _files(run, inputs)
+    for flag, path in (("--megatron", megatron), ("--olmo", olmo)):
+        if path:
+            refuse_unwritable(path.parent, flag)
     if dry_run:
         size = sum(file.stat().st_size for file in files)
         typer.echo(

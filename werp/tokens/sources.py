@@ -40,7 +40,9 @@ def shard_files(run: Path) -> list[Path]:
     folder = run / "shards" if (run / "shards").is_dir() else run
     files = sorted(p for p in folder.glob("*") if p.suffix in (".parquet", ".arrow") and p.is_file())
     if not files:
-        raise WerpError(f"{folder}: no *.parquet or *.arrow shard; name a finished run or a folder of shards")
+        raise WerpError(
+            f"--run {folder}: no *.parquet or *.arrow shard; name a finished run or a folder of shards"
+        )
     return files
 
 
@@ -194,7 +196,7 @@ def _open(file: Path) -> IO[str]:
 def _require(file: Path, schema: pa.Schema, field: str, band: Band | None) -> None:
     for name in [field] if band is None else [field, band.column]:
         if name not in schema.names:
-            raise WerpError(f"{file}: no column `{name}`; it has {', '.join(schema.names)}")
+            raise WerpError(f"{file}: no column `{name}`; it has {', '.join(schema.names)} (--field, --band)")
     kind = schema.field(field).type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise WerpError(f"{file}: column `{field}` is {kind}, a string is needed")

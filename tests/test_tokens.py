@@ -26,7 +26,7 @@ from werp.errors import WerpError
 from werp.tokens import END, tokenize
 from werp.tokens.build import Task, run_here
 from werp.tokens.export import export_megatron, export_olmo
-from werp.tokens.job import encode_partition
+from werp.tokens.job import encode_task
 from werp.tokens.sources import BATCH, Band, input_files, texts
 
 TEXTS = [
@@ -314,7 +314,7 @@ def test_a_job_shows_files_and_tokens_while_it_runs(
 
     def runner(tasks: Sequence[Task]) -> None:
         for number, task in enumerate(tasks):
-            encode_partition([task])
+            encode_task(task)
             folder = Path(task[4]).parent / "progress"
             seen.append([json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))])
             assert len(seen[-1]) == number + 1

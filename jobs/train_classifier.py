@@ -24,7 +24,9 @@ from werp.quality.training import train_classifier
 
 
 def main(
-    output: Annotated[Path, typer.Option(help="folder for the model, its card, thresholds and report")],
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder for the model, its card, thresholds and report")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help=f"one of {', '.join(preset_names())}")] = None,
     spec: Annotated[Path | None, typer.Option(help="a spec of your own, YAML")] = None,
     overrides: Annotated[
@@ -48,6 +50,8 @@ def main(
     if dry_run:
         print(json.dumps(chosen.model_dump(mode="json"), indent=2))
         return
+    if output is None:
+        raise WerpError("give --output, a folder for the model, its card, thresholds and report")
     card = train_classifier(chosen, output, force=force)
     held = card["held_out"]
     say(

@@ -256,3 +256,12 @@ def test_a_place_that_is_no_folder_is_refused_before_anything_is_read(spec: Spec
     for output in (tmp_path / "file", tmp_path / "file" / "deeper"):
         with pytest.raises(WerpError, match="file exists and is no folder"):
             train_classifier(spec, output)
+
+
+def test_a_dry_run_prints_a_spec_to_start_from(tmp_path: Path) -> None:
+    job = [sys.executable, str(ROOT / "jobs" / "train_classifier.py"), "--preset", "dclm"]
+    done = subprocess.run([*job, "--dry-run"], env=environment(), capture_output=True, text=True, check=True)
+    (tmp_path / "mine.yaml").write_text(done.stdout)
+    assert load_spec(str(tmp_path / "mine.yaml")) == load_spec("dclm")
+    failed = subprocess.run(job, env=environment(), capture_output=True, text=True, check=False)
+    assert (failed.returncode, "give --output" in failed.stderr) == (2, True)

@@ -23,67 +23,72 @@ from werp.recipe import load_recipe
 from werp.refine import Options, Plan, make_plan, refine
 from werp.session import session
 
+Inputs = Annotated[
+    list[str],
+    typer.Option(
+        "--input",
+        help="a WARC, ARC, WET, JSONL, Parquet or Arrow file, folder, quoted glob or @list.txt; repeatable",
+    ),
+]
+More = Annotated[list[str] | None, typer.Argument(help="further inputs (what a shell makes of a glob)")]
+Output = Annotated[
+    Path, typer.Option(metavar="DIR", help="the run directory; made, or gone on with after a kill")
+]
+RecipeName = Annotated[str, typer.Option(help="a recipe's name (see `werp recipe`) or a YAML file")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="change a key, e.g. exact.survivor=best; repeatable"),
+]
+ShardFormat = Annotated[
+    Literal["parquet", "arrow"] | None, typer.Option("--format", help="of the shards; default by recipe")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="cores to use on this machine; on a cluster spark-submit says it")
+]
+Partitions = Annotated[int | None, typer.Option(min=1, help="tasks; default one an input file")]
+Limit = Annotated[int | None, typer.Option(min=1, help="read this many pages of each file, for a look")]
+Documents = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="RUN", help="another run: use its documents where inputs and extraction agree; repeatable"
+    ),
+]
+StartFrom = Annotated[
+    Literal["documents", "signals"] | None,
+    typer.Option("--from", help="redo what follows from these tables of a finished run"),
+]
+Earlier = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="RUN", help="a finished run of the same recipe: deduplicate against it too; repeatable"
+    ),
+]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help=f"go on after this alarm of deduplication: {', '.join(ALARMS)}; repeatable"
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="do all of it again, replacing a finished run")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and stop")]
+
 
 def main(
-    inputs: Annotated[
-        list[str],
-        typer.Option(
-            "--input",
-            help="a WARC, ARC, WET, JSONL, Parquet or Arrow file, a folder, a quoted glob, or @list.txt;"
-            " repeatable",
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="the run directory; made, or gone on with after a kill")
-    ],
-    more: Annotated[
-        list[str] | None, typer.Argument(help="further inputs (what a shell makes of a glob)")
-    ] = None,
-    recipe: Annotated[
-        str, typer.Option(help="a recipe's name (see `werp recipe`) or a YAML file")
-    ] = "gopher_only",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="change a key, e.g. c4.min_sentences=3; repeatable"),
-    ] = None,
-    shard_format: Annotated[
-        Literal["parquet", "arrow"] | None, typer.Option("--format", help="of the shards; default by recipe")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="cores to use on this machine; on a cluster spark-submit says it"),
-    ] = None,
-    partitions: Annotated[int | None, typer.Option(min=1, help="tasks; default one an input file")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="read this many pages of each file, for a look")
-    ] = None,
-    documents: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="RUN", help="another run: use its documents where inputs and extraction agree; repeatable"
-        ),
-    ] = None,
-    start_from: Annotated[
-        Literal["documents", "signals"] | None,
-        typer.Option("--from", help="redo what follows from these tables of a finished run"),
-    ] = None,
-    earlier: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="RUN",
-            help="a finished run of the same recipe: deduplicate against its documents too; repeatable",
-        ),
-    ] = None,
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help=f"go on after this alarm of deduplication: {', '.join(ALARMS)}; repeatable"
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="do all of it again, replacing a finished run")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done, and stop")] = False,
+    inputs: Inputs,
+    output: Output,
+    more: More = None,
+    recipe: RecipeName = "gopher_only",
+    overrides: Overrides = None,
+    shard_format: ShardFormat = None,
+    workers: Workers = None,
+    partitions: Partitions = None,
+    limit: Limit = None,
+    documents: Documents = None,
+    start_from: StartFrom = None,
+    earlier: Earlier = None,
+    accept: Accept = None,
+    force: Force = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Refine WARC files into cleaned shards, with a ledger row for every record.
 

@@ -103,6 +103,8 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
     for name in options.accept:
         if name not in ALARMS:
             raise WerpError(f"--accept {name}: no such alarm{nearest(name, ALARMS)}")
+    if options.earlier and not recipe.dedup:
+        raise WerpError(f"--earlier {options.earlier[0]}: recipe {recipe.name} has no stage of deduplication")
     earlier = [EarlierRun(folder, recipe) for folder in options.earlier]
     run_key = hash_of(
         [[unit.documents, unit.signals] for unit in units]

@@ -183,3 +183,9 @@ def test_a_kill_in_every_phase_of_every_stage_changes_nothing(crawls: Path, tmp_
         assert {f"{stage}/{phase}" for phase in phases} <= kills
     assert manifest(broken)["content_hash"] == manifest(tmp_path / "whole")["content_hash"]
     assert table(broken, "dedup") == table(tmp_path / "whole", "dedup")
+
+
+def test_an_earlier_run_needs_a_stage_that_looks_at_it(crawls: Path, tmp_path: Path) -> None:
+    files, options = list_inputs([str(crawls / "a")]), Options(earlier=(tmp_path,))
+    with pytest.raises(WerpError, match="recipe raw has no stage of deduplication"):
+        make_plan(load_recipe("raw"), files, tmp_path / "out", options)

@@ -16,34 +16,48 @@ if TYPE_CHECKING:
     from werp.tokens.build import Runner
 
 
+Output = Annotated[Path, typer.Option(metavar="DIR", help="the token folder to write")]
+Run = Annotated[Path | None, typer.Option(metavar="DIR", help="a finished run, or a folder of shards")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", help="text instead: .jsonl, .txt, .parquet, .arrow (also .gz, .xz, .zst), folders, globs"
+    ),
+]
+Field = Annotated[str, typer.Option(help="the column or key that holds the text")]
+BandOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN:LOW:HIGH", help="only documents with LOW <= COLUMN < HIGH; a bound may be empty"
+    ),
+]
+TokenizerFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="a tokenizer.json; left out, one is trained on the text")
+]
+VocabSize = Annotated[int, typer.Option(help="entries of the tokenizer that is trained")]
+Spark = Annotated[bool, typer.Option(help="a Spark task a file; --no-spark: this process alone")]
+Workers = Annotated[int | None, typer.Option(min=1, help="cores Spark uses on this machine")]
+Megatron = Annotated[
+    Path | None,
+    typer.Option(metavar="PREFIX", help="also write PREFIX.bin and PREFIX.idx for Megatron-LM"),
+]
+Olmo = Annotated[Path | None, typer.Option(metavar="FILE", help="also write the ids as OLMo-core's .npy")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="list the files, and stop")]
+
+
 def command(
-    output: Annotated[Path, typer.Option(help="the token folder to write")],
-    run: Annotated[Path | None, typer.Option(help="a finished run directory, or a folder of shards")] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            help="text instead: .jsonl, .txt, .parquet, .arrow (also .gz, .xz, .zst), folders, globs",
-        ),
-    ] = None,
-    field: Annotated[str, typer.Option(help="the column or key that holds the text")] = "text",
-    band: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN:LOW:HIGH", help="only documents with LOW <= COLUMN < HIGH; a bound may be empty"
-        ),
-    ] = None,
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="a tokenizer.json; left out, one is trained on the text")
-    ] = None,
-    vocab_size: Annotated[int, typer.Option(help="entries of the tokenizer that is trained")] = 4096,
-    spark: Annotated[bool, typer.Option(help="a Spark task a file; --no-spark: this process alone")] = True,
-    workers: Annotated[int | None, typer.Option(min=1, help="cores Spark uses on this machine")] = None,
-    megatron: Annotated[
-        Path | None, typer.Option(help="also write PREFIX.bin and PREFIX.idx for Megatron-LM")
-    ] = None,
-    olmo: Annotated[Path | None, typer.Option(help="also write the ids as OLMo-core's .npy")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="list the files, and stop")] = False,
+    output: Output,
+    run: Run = None,
+    inputs: Inputs = None,
+    field: Field = "text",
+    band: BandOption = None,
+    tokenizer: TokenizerFile = None,
+    vocab_size: VocabSize = 4096,
+    spark: Spark = True,
+    workers: Workers = None,
+    megatron: Megatron = None,
+    olmo: Olmo = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Turn a run's shards, or files of text, into token shards to train on.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from tests.job import environment
 from werp.command import run
 from werp.dedup.belt import SeatBeltError
 from werp.errors import WerpError
@@ -61,3 +64,9 @@ def test_a_damaged_table_is_named_and_a_bug_is_not_hidden(
     assert said.endswith("the file is damaged, make it again\n")
     with pytest.raises(ValueError, match="a bug"):
         run("job", bug)
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    line = f"{sys.executable} -c 'from werp.cli import main; main()' schema | head -c 1"
+    done = subprocess.run(["bash", "-c", line], env=environment(), capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("{", "")

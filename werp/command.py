@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -36,3 +37,8 @@ def run(name: str, command: Callable[..., Any]) -> None:
             raise
         print(f"{name}: {error}; the file is damaged, make it again", file=sys.stderr)
         sys.exit(2)
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # `werp schema | head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -54,6 +54,8 @@ def test_an_override_changes_one_key() -> None:
         ("gopher_quality.min_words=many", "valid"),
         ("min_words", "KEY=VALUE"),
         ("gopher_quality.min_words=[", "not a YAML value"),
+        ("gopher_quality=3", "unknown key .*known: "),
+        ("quality.models=3", r"quality is None here; set it whole, --set 'quality=\{\.\.\.\}'"),
     ],
 )
 def test_wrong_overrides_name_the_right_key(override: str, words: str) -> None:

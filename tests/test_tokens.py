@@ -280,6 +280,20 @@ def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
         list(texts(tmp_path / "a.jsonl.gz"))
 
 
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.xz", "a.jsonl.zst", "a.parquet", "a.arrow"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    row = b'{"text": "fine"}\n' * 999
+    packed = {
+        "a.jsonl.gz": gzip.compress(row),
+        "a.jsonl.xz": lzma.compress(row),
+        "a.jsonl.zst": zstandard.ZstdCompressor().compress(row),
+    }.get(name, bytes(99))
+    for damaged in (bytes(packed[:20]) + bytes([255] * 30) + bytes(packed[50:]), b"none at all" * 9):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(WerpError, match=rf"{name}: can't be read"):
+            list(texts(tmp_path / name))
+
+
 def test_the_exports_hold_the_same_tokens(tmp_path: Path) -> None:
     """Read back by the published layouts: Megatron-LM's index header, OLMo-core's raw array."""
     metadata = tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300)

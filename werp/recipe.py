@@ -232,12 +232,15 @@ def _override(content: dict[str, Any], override: str) -> None:
         place, parts = families[parts[0]], parts[1:]
         if parts and parts[0] == place["rule"].partition(".")[2]:  # the version may be written out
             parts = parts[1:]
-    for part in parts[:-1]:
-        if not isinstance(place, dict) or part not in place:
-            known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
-            raise WerpError(f"--set {key}: unknown key {part}{nearest(part, known)}")
-        place = place[part]
-    if not parts or not isinstance(place, dict) or parts[-1] not in place:
-        known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
-        raise WerpError(f"--set {key}: unknown key{nearest(parts[-1] if parts else key, known)}")
+    for number, part in enumerate(parts or [""]):
+        if not isinstance(place, dict):
+            whole = ".".join(parts[:number])
+            raise WerpError(
+                f"--set {key}: {whole} is {place!r:.80} here; set it whole, --set '{whole}={{...}}'"
+            )
+        if part not in place:
+            known = [*place, *(families if place is content else [])]
+            raise WerpError(f"--set {key}: unknown key {part}{nearest(part or key, known)}")
+        if number < len(parts) - 1:
+            place = place[part]
     place[parts[-1]] = value

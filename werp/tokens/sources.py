@@ -8,6 +8,8 @@ import io
 import json
 import lzma
 import math
+import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,8 +121,15 @@ def texts(file: Path, field: str = "text", band: Band | None = None) -> Iterator
             with _open(file) as stream:
                 text = stream.read()
             yield [text] if text else []
-    except (pa.ArrowInvalid, OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+    except _damage() as error:
         raise WerpError(f"{file}: can't be read ({error}); write or fetch it again") from error
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What a file that is no such file, or ends early, raises."""
+    kinds: list[type[Exception]] = [pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError]
+    packing = sys.modules.get("zstandard")  # imported by then, where it was needed
+    return (*kinds, lzma.LZMAError, zlib.error, *([packing.ZstdError] if packing else []))
 
 
 def _parquet(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:

@@ -85,7 +85,7 @@ demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; IN
 	$(BIN)/python -m models.train --config models/configs/demo.yaml --tokens $(OUT)/tokens --output $(OUT)/model; \
 	echo "== score: one multiple-choice task"; \
 	$(BIN)/python -m eval_harness run --model $(OUT)/model --tasks arc_easy --limit 50 --output $(OUT)/scores.json; \
-	printf '\n%s\n' "Where everything lies:" \
+	echo; printf '%s\n' "Where everything lies:" \
 	  "  $(OUT)/run/report.html   what to look at first: funnel, thresholds, samples" \
 	  "  $(OUT)/run/run.json      counts, outcomes, content hash, timings, versions" \
 	  "  $(OUT)/run/shards/       the kept text, Parquet" \

@@ -11,12 +11,12 @@ spread. `spark-submit` runs it all the same, on the driver.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from werp.command import run
 from werp.errors import WerpError
 from werp.progress import say
 from werp.quality.spec import load_spec, preset_names
@@ -24,16 +24,24 @@ from werp.quality.training import train_classifier
 
 
 def main(
-    output: Annotated[Path, typer.Option(help="folder for the model, its card, thresholds and report")],
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder for the model, its card, thresholds and report")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help=f"one of {', '.join(preset_names())}")] = None,
     spec: Annotated[Path | None, typer.Option(help="a spec of your own, YAML")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key: fasttext.epoch=10")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="change a key, e.g. fasttext.epoch=10; repeatable"),
     ] = None,
-    force: Annotated[bool, typer.Option(help="replace a model that is there")] = False,
-    dry_run: Annotated[bool, typer.Option(help="print the spec with every default, and stop")] = False,
+    force: Annotated[bool, typer.Option("--force", help="replace a model that is there")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print the spec with every default, and stop")
+    ] = False,
 ) -> None:
-    """Train a fastText classifier from a spec: model, card, threshold table, report."""
+    """Train a fastText classifier from a spec: model, card, threshold table, report.
+
+    spark-submit jobs/train_classifier.py --preset dclm --output out/dclm
+    """
     if (preset is None) == (spec is None):
         raise WerpError("give --preset or --spec; `--preset dclm --dry-run` prints one to start from")
     if spec is not None and spec.suffix not in (".yaml", ".yml"):
@@ -42,6 +50,8 @@ def main(
     if dry_run:
         print(json.dumps(chosen.model_dump(mode="json"), indent=2))
         return
+    if output is None:
+        raise WerpError("give --output, a folder for the model, its card, thresholds and report")
     card = train_classifier(chosen, output, force=force)
     held = card["held_out"]
     say(
@@ -51,10 +61,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    app.command()(main)
-    try:
-        app()
-    except WerpError as error:
-        print(f"train_classifier: {error}", file=sys.stderr)
-        sys.exit(2)
+    run("train_classifier", main)

@@ -77,8 +77,25 @@ def test_mistakes_are_named(pattern: str, words: str) -> None:
 def test_a_list_naming_a_missing_file_says_the_line(crawl: Path) -> None:
     listing = crawl / "files.paths"
     listing.write_text("a/x.warc.gz\nnowhere.warc\n")
-    with pytest.raises(WerpError, match=r"line 2: no such file: nowhere\.warc"):
+    with pytest.raises(WerpError, match=r"line 2: no such file: .*/nowhere\.warc; entries are taken from"):
         list_inputs([str(listing)])
+
+
+def test_a_list_that_is_none_is_named(tmp_path: Path) -> None:
+    listing = tmp_path / "list.txt"
+    for content, says in (
+        (b"# later\n\n", "names no file"),
+        (b"\xff\xfe\n", "UTF-8 text"),
+        (None, "can't be read"),
+    ):
+        if content is None:
+            listing.unlink()
+        else:
+            listing.write_bytes(content)
+        with pytest.raises(WerpError, match=rf"list\.txt: .*{says}"):
+            list_inputs([f"@{listing}"])
+    with pytest.raises(WerpError, match="an empty name"):
+        list_inputs([""])
 
 
 def test_a_folder_without_archives_is_an_error(tmp_path: Path) -> None:

@@ -53,6 +53,9 @@ def test_an_override_changes_one_key() -> None:
         ("exact.survivor=oldest", "'first', 'newest', 'longest' or 'best'"),
         ("gopher_quality.min_words=many", "valid"),
         ("min_words", "KEY=VALUE"),
+        ("gopher_quality.min_words=[", "not a YAML value"),
+        ("gopher_quality=3", "unknown key .*known: "),
+        ("quality.models=3", r"quality is None here; set it whole, --set 'quality=\{\.\.\.\}'"),
     ],
 )
 def test_wrong_overrides_name_the_right_key(override: str, words: str) -> None:
@@ -71,6 +74,9 @@ def test_wrong_overrides_name_the_right_key(override: str, words: str) -> None:
         ("name: x\ndedup: [{rule: exact.v1}, {rule: exact.v1}]", "listed twice"),
         ("name: x\ndedup: [{rule: exact.v1, survivr: first}]", "did you mean survivor"),
         ("name: x\ndedup: [{rule: minhash.v2}]", r"did you mean minhash\.v1"),
+        ("name: x\nrules: [{min_words: 3}]", "rules.0: no key `rule`"),
+        ("name: x\nquality: {models: [{name: m, model: m.bin}], accept: {m: 1}}", "accept: no key `by`"),
+        ("name: x\nrules: 3", "rules: Input should be a list"),
         ("name: [", "not valid YAML"),
         ("- a", "mapping"),
     ],
@@ -81,6 +87,12 @@ def test_wrong_files_name_file_key_and_remedy(tmp_path: Path, text: str, words: 
     with pytest.raises(WerpError, match=words) as caught:
         load_recipe(str(path))
     assert "mine.yaml" in str(caught.value)
+
+
+def test_a_recipe_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(WerpError, match=r"mine\.yaml: can't be read"):
+        load_recipe(str(tmp_path / "mine.yaml"))
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:

@@ -153,6 +153,11 @@ def test_a_dry_run_and_mistakes_write_nothing(sample: Path, tmp_path: Path) -> N
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("keep me")
     assert "holds other files" in run("--input", sample / "crawl", "--output", tmp_path / "mine", code=2)
+    crawl = ["--input", sample / "crawl"]
+    deeper = tmp_path / "mine" / "thesis.txt" / "out"
+    assert "thesis.txt exists and is no folder" in run(*crawl, "--output", deeper, code=2)
+    assert "no run" in run(*crawl, "--output", output, "--documents", tmp_path, code=2)
+    assert not output.exists()
 
 
 def test_a_limit_reads_that_many_pages_of_each_file(sample: Path, tmp_path: Path) -> None:

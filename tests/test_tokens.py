@@ -9,6 +9,7 @@ import lzma
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from werp.errors import WerpError
 from werp.tokens import END, tokenize
 from werp.tokens.build import Task, run_here
 from werp.tokens.export import export_megatron, export_olmo
+from werp.tokens.job import encode_task
 from werp.tokens.sources import BATCH, Band, input_files, texts
 
 TEXTS = [
@@ -40,7 +42,7 @@ def write_run(folder: Path, texts: Sequence[str | None], files: int = 2) -> Path
         part = texts[number * step : (number + 1) * step]
         table = pa.table({"id": [str(i) for i in range(len(part))], "text": pa.array(part, pa.string())})
         pq.write_table(table, folder / "shards" / f"part-{number}.parquet")
-    manifest = {"content_hash": "abc123", "recipe": {"name": "gopher_only"}, "run_key": "k9"}
+    manifest = {"content_hash": "abc123", "recipe": {"name": "gopher_only"}, "key": "k9"}
     (folder / "run.json").write_text(json.dumps(manifest))
     return folder
 
@@ -170,8 +172,8 @@ def test_the_command_line_works_without_spark(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert failed.returncode == 1
-    assert failed.stderr.startswith("error: ")
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("werp.tokens: ")
     assert "Traceback" not in failed.stderr
 
 
@@ -278,6 +280,20 @@ def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
         list(texts(tmp_path / "a.jsonl.gz"))
 
 
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.xz", "a.jsonl.zst", "a.parquet", "a.arrow"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    row = b'{"text": "fine"}\n' * 999
+    packed = {
+        "a.jsonl.gz": gzip.compress(row),
+        "a.jsonl.xz": lzma.compress(row),
+        "a.jsonl.zst": zstandard.ZstdCompressor().compress(row),
+    }.get(name, bytes(99))
+    for damaged in (bytes(packed[:20]) + bytes([255] * 30) + bytes(packed[50:]), b"none at all" * 9):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(WerpError, match=rf"{name}: can't be read"):
+            list(texts(tmp_path / name))
+
+
 def test_the_exports_hold_the_same_tokens(tmp_path: Path) -> None:
     """Read back by the published layouts: Megatron-LM's index header, OLMo-core's raw array."""
     metadata = tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300)
@@ -301,3 +317,36 @@ def test_the_exports_hold_the_same_tokens(tmp_path: Path) -> None:
     assert np.memmap(tmp_path / "o/text.npy", dtype=np.uint16, mode="r").tolist() == tokens.tolist()
     with pytest.raises(WerpError, match=r"tokens\.arrow: not a token table"):
         export_olmo(tmp_path / "run", tmp_path / "x.npy")
+
+
+def test_a_job_shows_files_and_tokens_while_it_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In a log: a line now and then. The counts are the tasks' own, here of Spark's workers."""
+    run = write_run(tmp_path / "run", TEXTS, files=3)
+    seen: list[list[list[int]]] = []
+
+    def runner(tasks: Sequence[Task]) -> None:
+        for number, task in enumerate(tasks):
+            encode_task(task)
+            folder = Path(task[4]).parent / "progress"
+            seen.append([json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))])
+            assert len(seen[-1]) == number + 1
+        deadline = time.monotonic() + 10
+        while "3 of 3 files" not in shown_so_far() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    said = ""
+
+    def shown_so_far() -> str:
+        nonlocal said
+        said += capfd.readouterr().err
+        return said
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("werp.progress._LINE_SECONDS", 0.05)
+        metadata = tokenize(run, tmp_path / "out", vocab_size=300, runner=runner)
+    assert f"100 %, 3 of 3 files, 150 documents, {metadata.tokens:,} tokens" in said
+    sizes = sum(file.stat().st_size for file in (run / "shards").iterdir())
+    assert [sum(column) for column in zip(*seen[-1], strict=True)] == [sizes, 150, metadata.tokens, 3]
+    assert not (tmp_path / "out/progress").exists()

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 
-from werp.errors import WerpError
+from werp.command import run as run_command
 from werp.tokens.command import command as tokenize
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Refine web archives into training text.")
-app.command("tokenize")(tokenize)
-
-
-@app.command("fetch-models")
-def fetch_models() -> None:
-    """Fetch the language model (938 kB) into the cache; does nothing when it is there."""
-    from werp.language import fetch_model  # noqa: PLC0415
-
-    print(fetch_model())
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Recipes, and questions to the runs that they made.",
+    epilog="A run is made by `spark-submit jobs/refine.py`, a classifier by `jobs/train_classifier.py`.",
+)  # fmt: skip
 
 
 @app.command()
 def recipe(
     name: Annotated[str | None, typer.Argument(help="a recipe's name or file; without it, the list")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key; repeatable")
+    ] = None,
 ) -> None:
-    """Print a recipe with every default written out, or list the recipes there are."""
+    """Print a recipe with every default written out, or list the recipes there are.
+
+    werp recipe fineweb --set gopher_quality.min_words=30 > mine.yaml
+    """
     from werp.recipe import load_recipe, recipe_names  # noqa: PLC0415
 
     if name is None:
@@ -87,7 +86,9 @@ def why(
 
 @app.command("what-if")
 def what_if(
-    changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="gopher_quality.min_words=30")],
+    changes: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE...", help="keys of the run's recipe, changed together")
+    ],
     run: RunOption,
     samples: Annotated[int, typer.Option(min=0, help="pages shown for each rule")] = 2,
     as_json: JsonOption = False,
@@ -133,13 +134,20 @@ def diff(
         show_comparison(result, (str(run_a), str(run_b)), console())
 
 
+app.command("tokenize")(tokenize)
+
+
+@app.command("fetch-models")
+def fetch_models() -> None:
+    """Fetch the language model (938 kB) into the cache; does nothing when it is there."""
+    from werp.language import fetch_model  # noqa: PLC0415
+
+    print(fetch_model())
+
+
 def main() -> None:
-    """Entry point; a mistake of the user's is one clear message and exit status 2."""
-    try:
-        app()
-    except WerpError as error:
-        print(f"werp: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Entry point."""
+    run_command("werp", app)
 
 
 if __name__ == "__main__":

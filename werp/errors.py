@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class WerpError(Exception):
     """A mistake in what the user gave or a state the run can't go on from; its text is the whole message."""
+
+    status: ClassVar[int] = 2  # of the command that ends with it
 
 
 def nearest(key: str, known: Iterable[str]) -> str:

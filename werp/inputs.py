@@ -72,6 +72,8 @@ def list_inputs(patterns: Sequence[str]) -> list[InputFile]:
 
 
 def _expand(pattern: str) -> Iterable[tuple[Path, Path | None]]:
+    if not pattern:
+        raise WerpError("--input: an empty name; pass a WARC file, a folder, a glob or a list")
     if "://" in pattern:
         raise WerpError(
             f"--input {pattern}: remote addresses can't be read; copy the files to a local or shared folder"
@@ -112,15 +114,21 @@ def _hidden(path: Path) -> bool:
 def _expand_list(listing: Path) -> Iterable[tuple[Path, Path | None]]:
     try:
         lines = listing.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WerpError(f"--input {listing}: the list can't be read as UTF-8 text: {error}") from error
-    for number, line in enumerate(lines, 1):
-        entry = line.strip()
-        if not entry or entry.startswith("#"):
-            continue
+    except OSError as error:
+        raise WerpError(f"--input {listing}: the list can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise WerpError(f"--input {listing}: a list is UTF-8 text, a file a line: {error}") from error
+    entries = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    entries = [(number, entry) for number, entry in entries if entry and not entry.startswith("#")]
+    if not entries:
+        raise WerpError(f"--input {listing}: the list names no file; write one a line")
+    for number, entry in entries:
         path = listing.parent / entry
         if not path.is_file():
-            raise WerpError(f"--input {listing}, line {number}: no such file: {entry}")
+            raise WerpError(
+                f"--input {listing}, line {number}: no such file: {path}; entries are taken from the list's"
+                " folder; mend or take out the line"
+            )
         inside = not Path(entry).is_absolute() and ".." not in Path(entry).parts
         yield path.absolute(), listing.parent.absolute() if inside else None
 

@@ -39,7 +39,9 @@ def find_model(named: str | None = None) -> Path:
     """
     if named:
         if not Path(named).is_file():
-            raise WerpError(f"language.v1.model: no such file: {named}")
+            raise WerpError(
+                f"recipe field language.model: no such file: {named}; without the field lid.176 is taken"
+            )
         return Path(named)
     places = [cache_dir() / MODEL_FILE]
     if os.environ.get("WERP_DATA"):

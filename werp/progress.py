@@ -1,6 +1,6 @@
-"""How far a run is: heartbeats of the tasks, and the line or bar the driver shows of them.
+"""How far a job is: heartbeats of the tasks, and the line or bar the driver shows of them.
 
-Tasks leave one small file each in a shared folder; nothing that is counted for the run's
+Tasks leave one small file for each input file in a shared folder; nothing that is counted for the
 result goes this way.
 """
 
@@ -13,58 +13,78 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _BEAT_SECONDS = 1.0
 _LINE_SECONDS = 30.0
 
 
 class Heartbeat:
-    """A task's own progress file, rewritten about once a second."""
+    """An input file's progress, rewritten about once a second by the task that reads it."""
 
     def __init__(self, folder: Path, name: str, size: int) -> None:
         self._path = folder / f"{name}.json"
         self._size = size
         self._next = 0.0
 
-    def beat(self, offset: int, records: int, pages: int) -> None:
-        """Say how far into the input file the task is, in bytes, records and pages."""
+    def beat(self, offset: int, read: int, made: int) -> None:
+        """Say how far into the input file the task is: bytes, what it read, what it made of it."""
         now = time.monotonic()
         if now >= self._next:
-            self._write(min(offset, self._size), records, pages)
+            self._write(min(offset, self._size), read, made, 0)
             self._next = now + _BEAT_SECONDS
 
-    def done(self, records: int, pages: int) -> None:
+    def done(self, read: int, made: int) -> None:
         """Say that the file is finished."""
-        self._write(self._size, records, pages)
+        self._write(self._size, read, made, 1)
 
-    def _write(self, offset: int, records: int, pages: int) -> None:
+    def _write(self, *counts: int) -> None:
         # Only a display: a full disk shows itself where results are written.
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             partial = self._path.with_suffix(f".{os.getpid()}.tmp")
-            partial.write_text(json.dumps([offset, records, pages]))
+            partial.write_text(json.dumps(counts))
             partial.replace(self._path)
 
 
-def _sum(folder: Path) -> tuple[int, int, int]:
-    totals = [0, 0, 0]
+@dataclass(frozen=True)
+class Work:
+    """What is watched: `files` of `bytes` in all, of which tasks count what they read and what they made."""
+
+    label: str
+    files: int
+    bytes: int
+    read: str = "records"
+    made: str = "pages"
+
+
+class _Counts(NamedTuple):
+    bytes: int
+    read: int
+    made: int
+    files: int
+
+
+def _sum(folder: Path) -> _Counts:
+    totals = [0, 0, 0, 0]
     for path in folder.glob("*.json"):
         with contextlib.suppress(OSError, ValueError):
             for index, value in enumerate(json.loads(path.read_text())):
                 totals[index] += value
-    return totals[0], totals[1], totals[2]
+    return _Counts(*totals)
 
 
 @contextlib.contextmanager
-def shown(folder: Path, total_bytes: int, label: str) -> Iterator[None]:
+def shown(folder: Path, work: Work) -> Iterator[None]:
     """Show the heartbeats in `folder` while the block runs: a bar on a terminal, lines in a log."""
     stop = threading.Event()
     target = _bar if sys.stderr.isatty() else _lines
-    thread = threading.Thread(target=target, args=(folder, total_bytes, label, stop), daemon=True)
+    thread = threading.Thread(target=target, args=(folder, work, stop), daemon=True)
     thread.start()
     try:
         yield
@@ -73,35 +93,39 @@ def shown(folder: Path, total_bytes: int, label: str) -> Iterator[None]:
         thread.join()
 
 
-def _bar(folder: Path, total_bytes: int, label: str, stop: threading.Event) -> None:
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[pages]:,} pages, {task.fields[rate]:.1f}/s"), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
+def _bar(folder: Path, work: Work, stop: threading.Event) -> None:
+    columns = (  # narrow enough for 80 characters
+        TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[said]}"), TextColumn("left"), TimeRemainingColumn(compact=True),
     )  # fmt: skip
     started = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
-        task = progress.add_task(label, total=max(total_bytes, 1), pages=0, rate=0.0)
+        task = progress.add_task(work.label, total=max(work.bytes, 1), said="")
         running = True
         while running:
             running = not stop.wait(0.5)
-            done, _, pages = _sum(folder)
-            rate = pages / max(time.monotonic() - started, 1e-9)
-            progress.update(task, completed=done, pages=pages, rate=rate)
+            now = _sum(folder)
+            rate = now.made / max(time.monotonic() - started, 1e-9)
+            said = f"{now.files:,}/{work.files:,} files, {now.made:,} {work.made}, {_rate(rate)}/s"
+            progress.update(task, completed=now.bytes, said=said)
 
 
-def _lines(folder: Path, total_bytes: int, label: str, stop: threading.Event) -> None:
-    started = time.monotonic()
-    first, _, first_pages = _sum(folder)
+def _lines(folder: Path, work: Work, stop: threading.Event) -> None:
+    started, first = time.monotonic(), _sum(folder)
     while not stop.wait(_LINE_SECONDS):
-        done, records, pages = _sum(folder)
-        elapsed = time.monotonic() - started
-        rate = (pages - first_pages) / elapsed
-        left = elapsed * (total_bytes - done) / max(done - first, 1)
+        now, elapsed = _sum(folder), time.monotonic() - started
+        rate = (now.made - first.made) / elapsed
+        left = elapsed * (work.bytes - now.bytes) / max(now.bytes - first.bytes, 1)
+        share = 100 * now.bytes / max(work.bytes, 1)
         say(
-            f"{label}: {100 * done / max(total_bytes, 1):.0f} %, {records:,} records, {pages:,} pages,"
-            f" {rate:.1f} pages/s, {elapsed:.0f} s, about {left:.0f} s left"
+            f"{work.label}: {share:.0f} %, {now.files:,} of {work.files:,} files,"
+            f" {now.read:,} {work.read}, {now.made:,} {work.made}, {_rate(rate)} {work.made}/s,"
+            f" {elapsed:.0f} s, about {left:.0f} s left"
         )
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def say(line: str) -> None:

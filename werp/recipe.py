@@ -8,11 +8,8 @@ family's name: `--set gopher_quality.min_words=30`. Unknown keys are errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -31,6 +28,7 @@ from werp.extract.extractors import AnyExtractor, Trafilatura
 from werp.extract.guard import Caps
 from werp.extract.prefilters import AnyPrefilter
 from werp.pages import ReadOptions
+from werp.settings import Location, carried, explained, read_settings, setting
 from werp.signals.base import EditRule, Rule
 from werp.signals.boilerplate_lines import BoilerplateLines
 from werp.signals.c4 import C4
@@ -171,8 +169,7 @@ class Recipe(BaseModel):
 
 def recipe_names() -> list[str]:
     """Names of the recipes the package carries."""
-    folder = files("werp.recipes")
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return carried("werp.recipes")
 
 
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -181,22 +178,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises `WerpError` for an unknown recipe, bad YAML, an unknown key or a bad value, naming
     the file, the key and the nearest right key.
     """
-    if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise WerpError(f"--recipe {name_or_path}: no such file")
-        text, where = path.read_text("utf-8"), name_or_path
-    elif name_or_path in recipe_names():
-        text = files("werp.recipes").joinpath(f"{name_or_path}.yaml").read_text("utf-8")
-        where = f"recipe {name_or_path}"
-    else:
-        raise WerpError(f"--recipe {name_or_path}: no such recipe{nearest(name_or_path, recipe_names())}")
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise WerpError(f"{where}: not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise WerpError(f"{where}: a recipe is a mapping of keys, found {type(content).__name__}")
+    content, where = read_settings(name_or_path, "werp.recipes", "recipe")
     return overridden(_validate(content, where), overrides, where)
 
 
@@ -214,28 +196,10 @@ def _validate(content: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise WerpError("\n".join(f"{where}: {line}" for line in _explain(error))) from error
+        raise explained(error, where, _keys_at) from error
 
 
-def _explain(error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors():
-        path = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            lines.append(
-                f"unknown key {path}{nearest(str(problem['loc'][-1]), _keys_at(problem['loc'][:-1]))}"
-            )
-        elif problem["type"] == "union_tag_invalid":
-            context = problem["ctx"]
-            known = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
-            kind = "rule" if "rule" in context["discriminator"] else context["discriminator"].strip("'")
-            lines.append(f"{path}: no {kind} {context['tag']!r}{nearest(context['tag'], known)}")
-        else:
-            lines.append(f"{path}: {problem['msg']} (found {problem['input']!r:.80})")
-    return lines
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+def _keys_at(location: Location) -> list[str]:
     """The keys a model has at a place of the recipe; union members appear there by their tag."""
     tagged: dict[str, type[BaseModel]] = {**RULES, **DEDUP, **PREFILTERS}
     from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415
@@ -255,10 +219,8 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
 
 
 def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, value = override.partition("=")
-    if not separator:
-        raise WerpError(f"--set {override}: expected KEY=VALUE, e.g. gopher_quality.min_words=30")
-    parts = key.strip().split(".")
+    parts, value = setting(override, "gopher_quality.min_words=30")
+    key = ".".join(parts)
     place: Any = content
     # `pkg.module:function` goes by the function's name, `family.v1` by the family's.
     families = {
@@ -270,15 +232,15 @@ def _override(content: dict[str, Any], override: str) -> None:
         place, parts = families[parts[0]], parts[1:]
         if parts and parts[0] == place["rule"].partition(".")[2]:  # the version may be written out
             parts = parts[1:]
-    for part in parts[:-1]:
-        if not isinstance(place, dict) or part not in place:
-            known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
-            raise WerpError(f"--set {key}: unknown key {part}{nearest(part, known)}")
-        place = place[part]
-    if not parts or not isinstance(place, dict) or parts[-1] not in place:
-        known = [*place, *(families if place is content else [])] if isinstance(place, dict) else []
-        raise WerpError(f"--set {key}: unknown key{nearest(parts[-1] if parts else key, known)}")
-    try:
-        place[parts[-1]] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise WerpError(f"--set {key}: not a YAML value: {value!r}") from error
+    for number, part in enumerate(parts or [""]):
+        if not isinstance(place, dict):
+            whole = ".".join(parts[:number])
+            raise WerpError(
+                f"--set {key}: {whole} is {place!r:.80} here; set it whole, --set '{whole}={{...}}'"
+            )
+        if part not in place:
+            known = [*place, *(families if place is content else [])]
+            raise WerpError(f"--set {key}: unknown key {part}{nearest(part or key, known)}")
+        if number < len(parts) - 1:
+            place = place[part]
+    place[parts[-1]] = value

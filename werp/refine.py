@@ -8,22 +8,15 @@ the tasks. What a killed run had finished is found again by its key.
 
 from __future__ import annotations
 
-import datetime
 import json
 import resource
 import shutil
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import pyarrow.parquet as pq
-
-from werp import __version__
 from werp.dedup.belt import ALARMS
 from werp.dedup.belt import check as check_limits
 from werp.dedup.context import Context, Source
@@ -32,18 +25,19 @@ from werp.dedup.run import deduplicate
 from werp.errors import WerpError, nearest
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
-from werp.progress import Heartbeat, say, shown
+from werp.manifest import manifest_of
+from werp.progress import Heartbeat, Work, say, shown
 from werp.quality.cuts import cuts_of
 from werp.read.rows import check_columns
 from werp.recipe import Recipe
-from werp.rundir import REPORT, RunDirectory, write_atomically
+from werp.rundir import REPORT, RunDirectory, refuse_unwritable, write_atomically
 from werp.spread import spread
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
 from werp.stages.unit import Unit, same_extraction, stored, units_of
 from werp.stages.verdicts import Verdicts, read_verdicts, write_ledger
-from werp.tables import DROPPED, FAILED, KEPT, SCHEMA_VERSION
+from werp.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -102,10 +96,15 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
     """
     for file in files:
         check_columns(file.path, recipe.read.fields, file.name)
+    for folder in options.documents:
+        if not (folder / "documents").is_dir():
+            raise WerpError(f"--documents {folder}: no run, for it has no folder documents; name a run")
     units = units_of(files, recipe, options.limit)
     for name in options.accept:
         if name not in ALARMS:
             raise WerpError(f"--accept {name}: no such alarm{nearest(name, ALARMS)}")
+    if options.earlier and not recipe.dedup:
+        raise WerpError(f"--earlier {options.earlier[0]}: recipe {recipe.name} has no stage of deduplication")
     earlier = [EarlierRun(folder, recipe) for folder in options.earlier]
     run_key = hash_of(
         [[unit.documents, unit.signals] for unit in units]
@@ -113,8 +112,7 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
         + [run.key for run in earlier]
     )
     run = RunDirectory(output, run_key)
-    if output.exists() and not output.is_dir():
-        raise WerpError(f"--output {output}: exists and is no folder")
+    refuse_unwritable(output, "--output")
     manifest = run.manifest()
     foreign = output.is_dir() and manifest is None and not run.work.is_dir() and any(output.iterdir())
     if foreign:
@@ -190,7 +188,7 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
         _check_balance(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
-        manifest = _manifest(plan, metas, verdicts, shards, dedup, settled, timings)
+        manifest = manifest_of(plan, metas, verdicts, shards, dedup, settled, timings)
         plan.run.commit(manifest, manifest["files"])
     _report(plan)
     return manifest
@@ -271,7 +269,7 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
 
     # The longest files first, so that none of them starts when the others are done.
     order = sorted(plan.units, key=lambda unit: (-unit.file.size, unit.index))
-    with shown(progress, plan.bytes, "extracting"):
+    with shown(progress, Work("extracting", len(order), plan.bytes)):
         done = _stage(spark, plan, order, prepare)
     by_index = {unit.index: result for unit, result in zip(order, done, strict=True)}
     return [by_index[unit.index] for unit in plan.units]
@@ -377,111 +375,3 @@ def _check_balance(plan: Plan, metas: list[tuple[Meta, float]], verdicts: list[V
                 f"{unit.file.name}: {meta.records} records were read, the ledger has {verdict.rows} rows with"
                 f" {settled} outcomes; nothing was committed. This is a bug: please report it"
             )
-
-
-def _manifest(
-    plan: Plan,
-    metas: list[tuple[Meta, float]],
-    verdicts: list[Verdicts],
-    shards: list[str],
-    dedup: dict[str, Any],
-    settled: dict[str, Any],
-    timings: dict[str, float],
-) -> dict[str, Any]:
-    outcomes: Counter[tuple[str, str, str]] = Counter()
-    for verdict in verdicts:
-        for key, count in verdict.outcomes.items():
-            outcome, stage, rule = key.split("\t")
-            outcomes[outcome, stage, rule] += count
-    totals = {
-        name: sum(n for key, n in outcomes.items() if key[0] == name) for name in (KEPT, DROPPED, FAILED)
-    }
-    content = sum(int(verdict.content_sum) for verdict in verdicts) % (1 << 128)
-    pages = sum(meta.pages for meta, _ in metas)
-    casualties: Counter[str] = Counter()
-    for meta, _ in metas:
-        casualties.update(meta.casualties)
-    per_task = {
-        "read": sum(meta.read_seconds for meta, _ in metas),
-        "extract": sum(meta.extract_seconds for meta, _ in metas),
-        "measure": sum(seconds for _, seconds in metas),
-    }
-    rows = {
-        "documents": sum(meta.documents for meta, _ in metas),
-        "shards": sum(pq.read_metadata(plan.run.staged("shards") / n).num_rows for n in shards)
-        if plan.recipe.shards.format == "parquet"
-        else totals[KEPT],
-    }
-    if rows["shards"] != totals[KEPT]:
-        raise WerpError(
-            f"{rows['shards']} rows in shards for {totals[KEPT]} kept records; nothing was committed"
-        )
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "key": plan.run.run_key,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "records": {"in": sum(meta.records for meta, _ in metas), **totals},
-        "outcomes": [
-            {"outcome": outcome, "stage": stage or None, "rule": rule or None, "count": count}
-            for (outcome, stage, rule), count in sorted(outcomes.items())
-        ],
-        "content_hash": f"{content:032x}",
-        "pages": pages,
-        "documents": rows["documents"],
-        "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
-        "casualties": dict(sorted(casualties.items())),
-        "quality": settled,
-        "contamination": _contamination(verdicts),
-        "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
-        "earlier": [run.key for run in plan.earlier],
-        "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
-        "task_seconds": {name: round(seconds, 3) for name, seconds in per_task.items()},
-        "pages_per_second": round(pages / max(timings["total"], 1e-9), 3),
-        "peak_rss_mb": {
-            "worker": plan.peak_rss_mb,
-            "extraction": max((meta.extract_peak_rss_mb for meta, _ in metas), default=0.0),
-        },
-        "recipe": plan.recipe.model_dump(mode="json"),
-        "limit": plan.options.limit,
-        "inputs": [
-            {
-                "name": unit.file.name,
-                "size": unit.file.size,
-                "identity": unit.file.identity,
-                "records": meta.records,
-            }
-            for unit, (meta, _) in zip(plan.units, metas, strict=True)
-        ],
-        "versions": _versions(plan.recipe),
-        "files": {
-            "records": [unit.documents for unit in plan.units],
-            "documents": [unit.documents for unit in plan.units],
-            "signals": [unit.signals for unit in plan.units],
-            "dedup": [unit.documents for unit in plan.units] if plan.recipe.dedup else [],
-            "ledger": [unit.documents for unit in plan.units],
-            "retractions": dedup.get("retraction_files", []),
-            "shards": shards,
-        },
-    }
-
-
-def _contamination(verdicts: list[Verdicts]) -> dict[str, dict[str, int]]:
-    """Documents with items of a benchmark, over all units."""
-    total: dict[str, dict[str, int]] = {}
-    for verdict in verdicts:
-        for task, (documents, kept) in verdict.contamination.items():
-            counts = total.setdefault(task, {"documents": 0, "kept": 0})
-            counts["documents"] += documents
-            counts["kept"] += kept
-    return dict(sorted(total.items()))
-
-
-def _versions(recipe: Recipe) -> dict[str, str]:
-    names = ["pyspark", "pyarrow", "warcio", "numba", "fasttext-wheel"]
-    return {
-        "blu-werp": __version__,
-        "sources": source_hash(),
-        "python": sys.version.split()[0],
-        **{name: version(name) for name in names},
-        **{extractor.name: extractor.version for extractor in recipe.extract.extractors},
-    }

@@ -96,6 +96,15 @@ class RunDirectory:
         shutil.rmtree(self.work, ignore_errors=True)
 
 
+def refuse_unwritable(path: Path, flag: str) -> None:
+    """Raise `WerpError` where a folder can't be made, before hours of work are spent on what goes there."""
+    there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise WerpError(f"{flag} {path}: {there} exists and is no folder; name another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise WerpError(f"{flag} {path}: {there} can't be written to; name another place, or mend its rights")
+
+
 @contextlib.contextmanager
 def new_file(target: Path, temporary: Path) -> Iterator[Path]:
     """A temporary path that becomes `target` when the block ends without an error.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,12 +133,8 @@ def test_duplicates_found_here_are_those_that_spark_finds(finished: Path) -> Non
     changes = ["exact.survivor=best", "gopher_quality.min_words=20"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("werp.ask.what_if._DEDUPLICATED_HERE", 0)
-        spark = session(1)
-        try:
-            with replayed(open_run(finished), changes, lambda: spark) as answer:
-                by_spark = [row for unit in answer.tables for row in pq.read_table(unit.ledger).to_pylist()]
-        finally:
-            spark.stop()
+        with replayed(open_run(finished), changes, partial(session, 1)) as answer:
+            by_spark = [row for unit in answer.tables for row in pq.read_table(unit.ledger).to_pylist()]
     assert sum(row["stage"] == "dedup" for row in by_spark) >= 5
     assert by_spark == replay(finished, *changes)
 

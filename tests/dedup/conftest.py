@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,3 +37,16 @@ def found(
     context = Context(tuple(sources), (), (), folder / "phases", folder / "tmp", slices, max(1, slices))
     done = deduplicate(spark, context, stages, targets)
     return read_found(targets), done["stages"]
+
+
+def two_crawls(folder: Path, texts: Sequence[str], parts: int, chance: random.Random) -> Path:
+    """Write the texts as pages of two crawls, a/ and b/, in so many files by turns; the dates are mixed."""
+    for part in range(parts):
+        crawl = folder / "ab"[part % 2]
+        crawl.mkdir(exist_ok=True)
+        with (crawl / f"part-{part}.jsonl").open("w", encoding="utf-8") as file:
+            for row, text in enumerate(texts[part::parts]):
+                date = f"2026-0{chance.randint(1, 9)}-01T00:00:00Z"
+                url = f"https://site-{part}.example/{row}"
+                file.write(json.dumps({"text": text, "url": url, "date": date}) + "\n")
+    return folder

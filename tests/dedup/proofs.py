@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from tests.dedup.conftest import two_crawls
 from tests.dedup.test_old_both import chained, left_of, loop
 from tests.dedup.test_runs import finished, texts_of
 from tests.job import manifest, table
@@ -104,14 +105,7 @@ def earlier(folder: Path, data: Path) -> dict[str, Any]:
     texts = passages(data, 40_000, 400, 700)
     texts += [near_copy(chance.choice(texts), chance.randint(0, 4), chance) for _ in range(10_000)]
     chance.shuffle(texts)
-    for part in range(8):
-        crawl = folder / "ab"[part % 2]
-        crawl.mkdir(exist_ok=True)
-        with (crawl / f"part-{part}.jsonl").open("w", encoding="utf-8") as file:
-            for row, text in enumerate(texts[part::8]):
-                date = f"2026-0{chance.randint(1, 9)}-01T00:00:00Z"
-                page = {"text": text, "url": f"https://x.example/{part}/{row}", "date": date}
-                file.write(json.dumps(page) + "\n")
+    two_crawls(folder, texts, 8, chance)
     stages = [{"rule": "exact.v1"}, {"rule": "minhash.v1", "preset": "fineweb"}]
     stages = [{**stage, "survivor": "newest"} for stage in stages]
     recipe = Recipe.model_validate({"name": "two", "dedup": stages})

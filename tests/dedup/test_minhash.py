@@ -16,7 +16,7 @@ from tests.dedup.conftest import found
 from werp.dedup.clusters import repeat_weight
 from werp.dedup.components import connect
 from werp.dedup.context import Context, Source
-from werp.dedup.planted import near_copy, passages, write_sources
+from werp.dedup.planted import near_copy, passages, union_find, write_sources
 from werp.errors import WerpError
 from werp.signals.batch import TextBatch
 from werp.signals.length import Length
@@ -45,37 +45,6 @@ def sources(texts: list[list[str]], tmp_path_factory: pytest.TempPathFactory) ->
 def ids(source: Source) -> list[str]:
     names: list[str] = pq.read_table(source.signals, columns=["id"]).column("id").to_pylist()
     return names
-
-
-def union_find(sources: list[Source], stage: MinHash) -> dict[str, set[str]]:
-    """Clusters of two or more, by their first member: dictionaries and a loop, no code of the package's."""
-    parent: dict[int, int] = {}
-
-    def root(x: int) -> int:
-        while parent[x] != x:
-            parent[x] = parent[parent[x]]
-            x = parent[x]
-        return x
-
-    names: list[str] = []
-    buckets: dict[tuple[int, bytes], int] = {}
-    for source in sources:
-        column = pq.read_table(source.signals).column("minhash.signature").to_pylist()
-        for name, signature in zip(ids(source), column, strict=True):
-            node = len(names)
-            names.append(name)
-            parent[node] = node
-            if signature is None:
-                continue
-            width = len(signature) // stage.bands
-            for band in range(stage.bands):
-                first = buckets.setdefault((band, signature[band * width : (band + 1) * width]), node)
-                a, b = root(first), root(node)
-                parent[max(a, b)] = min(a, b)
-    clusters: dict[int, set[str]] = defaultdict(set)
-    for node, name in enumerate(names):
-        clusters[root(node)].add(name)
-    return {names[first]: members for first, members in clusters.items() if len(members) > 1}
 
 
 def by_cluster(rows: list[dict[str, Any]]) -> dict[str, set[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import random
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.dedup.conftest import two_crawls
 from tests.job import manifest, run, table
 from werp.dedup.planted import near_copy, passages
 from werp.edits import apply_edits, spans_of
@@ -57,15 +57,7 @@ def crawls(werp_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             lines.append(f"{chance.choice(lines)[:200]} {text[50:450]}")
     chance.shuffle(lines)
-    for part in range(6):
-        crawl = folder / "ab"[part % 2]
-        crawl.mkdir(exist_ok=True)
-        with (crawl / f"part-{part}.jsonl").open("w", encoding="utf-8") as file:
-            for row, text in enumerate(lines[part::6]):
-                date = f"2026-0{chance.randint(1, 9)}-01T00:00:00Z"
-                url = f"https://site-{part}.example/{row}"
-                file.write(json.dumps({"text": text, "url": url, "date": date}) + "\n")
-    return folder
+    return two_crawls(folder, lines, 6, chance)
 
 
 def finished(recipe: Recipe, inputs: list[Path], output: Path, **options: Any) -> dict[str, Any]:
@@ -191,3 +183,9 @@ def test_a_kill_in_every_phase_of_every_stage_changes_nothing(crawls: Path, tmp_
         assert {f"{stage}/{phase}" for phase in phases} <= kills
     assert manifest(broken)["content_hash"] == manifest(tmp_path / "whole")["content_hash"]
     assert table(broken, "dedup") == table(tmp_path / "whole", "dedup")
+
+
+def test_an_earlier_run_needs_a_stage_that_looks_at_it(crawls: Path, tmp_path: Path) -> None:
+    files, options = list_inputs([str(crawls / "a")]), Options(earlier=(tmp_path,))
+    with pytest.raises(WerpError, match="recipe raw has no stage of deduplication"):
+        make_plan(load_recipe("raw"), files, tmp_path / "out", options)

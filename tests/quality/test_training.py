@@ -236,3 +236,32 @@ def test_betr_end_to_end_with_the_light_embedder(tmp_path: Path) -> None:
     with pytest.raises(WerpError, match="evaluation data"):
         train_classifier(validated(content, "here"), tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_wrong_settings_of_a_spec_name_the_right_ones() -> None:
+    for name, override, says in (
+        ("dcml", None, r"--preset dcml: no such preset \(did you mean dclm"),
+        ("nothing.yaml", None, r"--spec nothing\.yaml: no such file"),
+        ("dclm", "fasttext.epoc=3", r"unknown key fasttext\.epoc \(did you mean epoch"),
+        ("dclm", "fasttext.epoch=[", "not a YAML value"),
+        ("dclm", "name.x=1", "name is no mapping"),
+        ("betr", "betr.embedder.dims=3", r"unknown key betr\.embedder\.lsa\.dims \(did you mean dim"),
+    ):
+        with pytest.raises(WerpError, match=says):
+            load_spec(name, [override] if override else [])
+
+
+def test_a_place_that_is_no_folder_is_refused_before_anything_is_read(spec: Spec, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("keep me")
+    for output in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        with pytest.raises(WerpError, match="file exists and is no folder"):
+            train_classifier(spec, output)
+
+
+def test_a_dry_run_prints_a_spec_to_start_from(tmp_path: Path) -> None:
+    job = [sys.executable, str(ROOT / "jobs" / "train_classifier.py"), "--preset", "dclm"]
+    done = subprocess.run([*job, "--dry-run"], env=environment(), capture_output=True, text=True, check=True)
+    (tmp_path / "mine.yaml").write_text(done.stdout)
+    assert load_spec(str(tmp_path / "mine.yaml")) == load_spec("dclm")
+    failed = subprocess.run(job, env=environment(), capture_output=True, text=True, check=False)
+    assert (failed.returncode, "give --output" in failed.stderr) == (2, True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,11 +48,11 @@ class Replay:
 
 @contextmanager
 def replayed(
-    run: FinishedRun, changes: Sequence[str], session: Callable[[], SparkSession]
+    run: FinishedRun, changes: Sequence[str], session: Callable[[], AbstractContextManager[SparkSession]]
 ) -> Iterator[Replay]:
     """Settle a run again with `key=value` changes to its recipe.
 
-    session: gives a Spark session; called only where one is needed.
+    session: gives a Spark session for a block; called only where one is needed.
     Raises `WerpError` for a key that is unknown, or that only a new run can answer.
     """
     recipe = overridden(run.recipe, changes, f"{run.path / 'run.json'}: recipe")
@@ -63,14 +63,14 @@ def replayed(
             " hold; only a new run with --earlier can answer, then werp diff"
         )
     documents = run.manifest["documents"]
-    with tempfile.TemporaryDirectory(prefix="werp-what-if-") as folder:
+    with tempfile.TemporaryDirectory(prefix="werp-what-if-") as folder, ExitStack() as opened:
         plan, again = _plan(run, recipe, Path(folder) / "run")
         if again:
             say(f"this changes what is measured or edited: {documents:,} stored documents are measured again")
         spark = None
         if (recipe.dedup and documents > _DEDUPLICATED_HERE) or (again and documents > _MEASURED_HERE):
             say("starting a Spark session")
-            spark = session()
+            spark = opened.enter_context(session())
         prepare(spark, plan)
         settle(spark, plan, {})
         yield Replay(recipe, tuple(_tables(plan, unit) for unit in plan.units), again)

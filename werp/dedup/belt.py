@@ -7,7 +7,7 @@ books, and a source lost all but a few of its documents. A person who has looked
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,8 @@ _CLUSTERS, _MEMBERS, _SHOWN_CHARS = 5, 5, 500
 
 class SeatBeltError(WerpError):
     """An alarm of deduplication: nothing is committed until it is accepted or its cause removed."""
+
+    status: ClassVar[int] = 3
 
 
 def alarm(name: str, text: str, accepted: Collection[str]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import lzma
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from werp.dedup.context import Source
 from werp.signals.base import Rule
+from werp.signals.minhash import MinHash
 from werp.stages.signals import write_signals
 from werp.tables import DOCUMENTS, RECORDS
 
@@ -117,3 +119,35 @@ def write_tables(source: Source, texts: Sequence[str], date: str) -> None:
 def read_found(targets: Sequence[Path]) -> list[dict[str, object]]:
     """All rows that a run of deduplication wrote."""
     return [row for target in targets for row in pq.read_table(target).to_pylist()]
+
+
+def union_find(sources: Sequence[Source], stage: MinHash) -> dict[str, set[str]]:
+    """Clusters of two or more by their first member, from the stored signatures' bands.
+
+    Dictionaries and a loop, nothing of what it is there to prove.
+    """
+    parent: list[int] = []
+
+    def root(x: int) -> int:
+        while parent[x] != x:
+            parent[x] = parent[parent[x]]
+            x = parent[x]
+        return x
+
+    names: list[str] = []
+    buckets: dict[tuple[int, bytes], int] = {}
+    for source in sources:
+        table = pq.read_table(source.signals, columns=["id", "minhash.signature"])
+        for row in table.to_pylist():
+            node, signature = len(names), row["minhash.signature"]
+            names.append(row["id"])
+            parent.append(node)
+            width = len(signature or b"") // stage.bands
+            for band in range(stage.bands if signature else 0):
+                first = buckets.setdefault((band, signature[band * width : (band + 1) * width]), node)
+                a, b = root(first), root(node)
+                parent[max(a, b)] = min(a, b)
+    clusters: dict[int, set[str]] = defaultdict(set)
+    for node, name in enumerate(names):
+        clusters[root(node)].add(name)
+    return {names[first]: members for first, members in clusters.items() if len(members) > 1}

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from werp.language import find_model, scores
-from werp.signals.url import Url
+from werp.signals.url import Url, UrlLists
 
 _SAMPLE = 1500  # characters of the first look at a page's language
 
@@ -48,17 +48,10 @@ class PagePrefilter(Prefilter):
         raise NotImplementedError
 
 
-class UrlPrefilter(PagePrefilter):
+class UrlPrefilter(UrlLists, PagePrefilter):
     """`url.v1` before extraction: same lists, same order."""
 
     rule: Literal["url_prefilter.v1"] = "url_prefilter.v1"
-    blocked_domains: str | None = Field(None, description="list file: domains and hosts that drop")
-    blocked_words: str | None = Field(None, description="list file: words of which one drops")
-    soft_words: str | None = Field(
-        None, description="list file: words of which more than max_soft_words drop"
-    )
-    max_soft_words: int = Field(1, ge=0, description="most distinct soft words kept")
-    blocked_substrings: str | None = Field(None, description="list file: strings of which one drops")
 
     def key_parameters(self) -> dict[str, Any]:
         """The lists' contents and the number of soft words."""

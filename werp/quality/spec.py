@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from werp.errors import WerpError, nearest
+from werp.settings import Location, carried, explained, read_settings, setting
 
+_PRESETS = "werp.quality.presets"
 _LABEL = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -149,30 +148,24 @@ class Spec(Section):
         return self
 
 
+_SECTIONS: dict[str, type[Section]] = {
+    "positives": Source, "negatives": Source, "pool": Source, "targets": Source, "evaluate": Source,
+    "betr": Betr, "lsa": Lsa, "sentence": Sentence, "fasttext": FastText, "quantize": Quantize,
+}  # fmt: skip
+
+
 def preset_names() -> list[str]:
     """The specs the package carries."""
-    return sorted(p.name[:-5] for p in files("werp.quality.presets").iterdir() if p.name.endswith(".yaml"))
+    return carried(_PRESETS)
 
 
 def load_spec(name_or_path: str, overrides: Sequence[str] = ()) -> Spec:
     """A spec by preset name or path, with `key=value` overrides; `WerpError` names file, key and remedy."""
-    if name_or_path.endswith((".yaml", ".yml")):
-        if not Path(name_or_path).is_file():
-            raise WerpError(f"--spec {name_or_path}: no such file")
-        text = Path(name_or_path).read_text("utf-8")
-    elif name_or_path in preset_names():
-        text = files("werp.quality.presets").joinpath(f"{name_or_path}.yaml").read_text("utf-8")
-    else:
-        raise WerpError(f"--spec {name_or_path}: no such preset{nearest(name_or_path, preset_names())}")
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise WerpError(f"{name_or_path}: not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise WerpError(f"{name_or_path}: a spec is a mapping of keys, found {type(content).__name__}")
+    kind = "spec" if name_or_path.endswith((".yaml", ".yml")) else "preset"
+    content, where = read_settings(name_or_path, _PRESETS, kind)
     for override in overrides:
         _override(content, override)
-    return validated(content, name_or_path)
+    return validated(content, where)
 
 
 def validated(content: dict[str, Any], where: str) -> Spec:
@@ -180,15 +173,15 @@ def validated(content: dict[str, Any], where: str) -> Spec:
     try:
         return Spec.model_validate(content)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            key = ".".join(map(str, problem["loc"]))
-            if problem["type"] == "extra_forbidden":
-                hint = nearest(str(problem["loc"][-1]), Spec.model_fields) if len(problem["loc"]) == 1 else ""
-                lines.append(f"{where}: unknown key {key}{hint}")
-            else:
-                lines.append(f"{where}: {key}: {problem['msg']} (found {problem['input']!r:.80})")
-        raise WerpError("\n".join(lines)) from error
+        raise explained(error, where, _keys_at) from error
+
+
+def _keys_at(location: Location) -> list[str]:
+    """The keys a section has, whichever part of the spec it stands in."""
+    for part in reversed(location):
+        if part in _SECTIONS:
+            return list(_SECTIONS[str(part)].model_fields)
+    return list(Spec.model_fields)
 
 
 def filled_in(path: str) -> str:
@@ -196,18 +189,18 @@ def filled_in(path: str) -> str:
     filled = os.path.expandvars(path)
     unset = re.search(r"\$\{?(\w+)\}?", filled)
     if unset:
-        raise WerpError(f"path {path}: the environment variable {unset[1]} is not set")
+        raise WerpError(
+            f"path {path}: the environment variable {unset[1]} is not set; export it, or write the path"
+            " into a spec of your own (--dry-run prints one to start from)"
+        )
     return filled
 
 
 def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, value = override.partition("=")
-    if not separator:
-        raise WerpError(f"--set {override}: expected KEY=VALUE, e.g. fasttext.epoch=10")
-    *parents, last = key.strip().split(".")
+    (*parents, last), value = setting(override, "fasttext.epoch=10")
     place = content
     for parent in parents:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
-            raise WerpError(f"--set {key}: {parent} is no mapping")
-    place[last] = yaml.safe_load(value)
+            raise WerpError(f"--set {override}: {parent} is no mapping")
+    place[last] = value

@@ -26,6 +26,7 @@ from werp.quality.embed import embed
 from werp.quality.report import training_report
 from werp.quality.rows import Row, files_of, finished_run, rank, read_source
 from werp.quality.spec import Source, Spec
+from werp.rundir import refuse_unwritable
 from werp.signals.batch import TextBatch
 
 _SHOWN = 20
@@ -47,16 +48,18 @@ def train_classifier(spec: Spec, output: Path, *, force: bool = False) -> dict[s
 
     Raises `WerpError` for sources that can't be read or split, an output in the way, a training that fails.
     """
-    if output.exists() and (not output.is_dir() or set(os.listdir(output)) - set(_FILES)):
+    refuse_unwritable(output, "--output")
+    if output.exists() and set(os.listdir(output)) - set(_FILES):
         raise WerpError(f"--output {output}: holds other files; choose an empty or a new folder")
     if output.exists() and any(output.iterdir()) and not force:
         raise WerpError(f"--output {output}: holds a model; choose another folder, or --force to replace it")
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".training-") as folder:
-        card = _train(spec, Path(folder))
+        made = Path(folder) / "made"
+        made.mkdir()
+        card = _train(spec, made)
         shutil.rmtree(output, ignore_errors=True)
-        os.chmod(folder, 0o755)
-        shutil.copytree(folder, output)
+        os.replace(made, output)
     return card
 
 

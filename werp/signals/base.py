@@ -96,8 +96,16 @@ class EditRule(Rule):
         """The fields that change the edits: they enter the key of the documents table."""
         raise NotImplementedError
 
+    def measure_parameters(self) -> dict[str, Any]:
+        """The edits' parameters: what is measured follows from what was taken out."""
+        return self.edit_parameters()
+
     def edits(self, batch: TextBatch) -> list[list[Span]]:
         """For each text its spans, disjoint, in any order, in characters of the batch's texts."""
+        return [self.edits_of(text) for text in batch.texts]
+
+    def edits_of(self, text: str) -> list[Span]:
+        """One text's spans, for the rules that need nothing of the batch."""
         raise NotImplementedError
 
     def measure_edits(

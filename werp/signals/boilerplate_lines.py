@@ -116,14 +116,6 @@ class BoilerplateLines(EditRule):
         """The classes; their patterns are in the package's sources, which the key covers."""
         return {"classes": sorted(self.classes)}
 
-    def measure_parameters(self) -> dict[str, Any]:
-        """See `edit_parameters`."""
-        return self.edit_parameters()
-
-    def edits(self, batch: TextBatch) -> list[list[Span]]:
-        """See `EditRule.edits`."""
-        return [self._edits_of(text) for text in batch.texts]
-
     def measure_edits(
         self, before: TextBatch, spans: list[list[Span]], after: TextBatch
     ) -> dict[str, pa.Array]:
@@ -148,7 +140,8 @@ class BoilerplateLines(EditRule):
         signal = "boilerplate_lines.removed_char_ratio"
         return [Check("max_removed_char_ratio", signal, ">", self.max_removed_char_ratio)]
 
-    def _edits_of(self, text: str) -> list[Span]:
+    def edits_of(self, text: str) -> list[Span]:
+        """See `EditRule.edits_of`."""
         spans = []
         for line in lines_of(text, newline_only=True):
             name = class_of(line.text)

@@ -61,10 +61,6 @@ class C4(EditRule):
         """The line rules and the list's content."""
         return self.edit_parameters() | {"bad_words": list_digest("c4.v1.bad_words", self.bad_words)}
 
-    def edits(self, batch: TextBatch) -> list[list[Span]]:
-        """See `EditRule.edits`."""
-        return [self._edits_of(text) for text in batch.texts]
-
     def measure_edits(
         self, before: TextBatch, spans: list[list[Span]], after: TextBatch
     ) -> dict[str, pa.Array]:
@@ -121,7 +117,8 @@ class C4(EditRule):
         policy = self.policy and any(phrase in lower for phrase in _POLICY)
         return "policy" if policy else None, lorem, "{" in line
 
-    def _edits_of(self, text: str) -> list[Span]:
+    def edits_of(self, text: str) -> list[Span]:
+        """See `EditRule.edits_of`."""
         spans: list[Span] = []
         space = "c4.v1.white_space"
         for line in lines_of(text, newline_only=False):

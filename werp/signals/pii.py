@@ -43,13 +43,9 @@ class Pii(EditRule):
         """What is masked."""
         return {"emails": self.emails, "ip_addresses": self.ip_addresses}
 
-    def measure_parameters(self) -> dict[str, Any]:
-        """See `edit_parameters`."""
-        return self.edit_parameters()
-
-    def edits(self, batch: TextBatch) -> list[list[Span]]:
-        """See `EditRule.edits`."""
-        return [sorted(self._masks(text)) for text in batch.texts]
+    def edits_of(self, text: str) -> list[Span]:
+        """See `EditRule.edits_of`."""
+        return sorted(self._masks(text))
 
     def measure_edits(
         self, before: TextBatch, spans: list[list[Span]], after: TextBatch

@@ -151,13 +151,17 @@ def model_path(model: str) -> Path:
     """The file of a model given by name or path; `WerpError` names what there is."""
     if model.endswith((".bin", ".ftz")):
         if not Path(model).is_file():
-            raise WerpError(f"quality.v1.models: no such file: {model}")
+            raise WerpError(
+                f"recipe field quality.models: no such file: {model}; jobs/train_classifier.py makes one"
+            )
         return Path(model)
     folder = Path(str(files("werp.quality.models")))
     path = folder / f"{model}.ftz"
     if not path.is_file():
         known = [found.stem for found in folder.glob("*.ftz")]
-        raise WerpError(f"quality.v1.models: the package has no model {model!r}{nearest(model, known)}")
+        raise WerpError(
+            f"recipe field quality.models: the package has no model {model!r}{nearest(model, known)}"
+        )
     return path
 
 

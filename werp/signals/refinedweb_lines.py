@@ -47,14 +47,6 @@ class RefinedWebLines(EditRule):
         """Every field but the last."""
         return self.model_dump(exclude={"rule", "max_removed_word_ratio"})
 
-    def measure_parameters(self) -> dict[str, Any]:
-        """See `edit_parameters`."""
-        return self.edit_parameters()
-
-    def edits(self, batch: TextBatch) -> list[list[Span]]:
-        """See `EditRule.edits`."""
-        return [self._edits_of(text) for text in batch.texts]
-
     def measure_edits(
         self, before: TextBatch, spans: list[list[Span]], after: TextBatch
     ) -> dict[str, pa.Array]:
@@ -77,7 +69,8 @@ class RefinedWebLines(EditRule):
         signal = "refinedweb_lines.removed_word_ratio"
         return [Check("max_removed_word_ratio", signal, ">", self.max_removed_word_ratio)]
 
-    def _edits_of(self, text: str) -> list[Span]:
+    def edits_of(self, text: str) -> list[Span]:
+        """See `EditRule.edits_of`."""
         spans: list[Span] = []
         for line in lines_of(text, newline_only=True):
             if not line.text:

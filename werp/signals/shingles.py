@@ -152,64 +152,43 @@ def shingle_hashes(
     return hashes[:n].copy(), firsts
 
 
-@native
-def _mixed64(h: Any) -> Any:
-    h = (h ^ (h >> _U(33))) * _U(0xFF51AFD7ED558CCD)
-    h = (h ^ (h >> _U(33))) * _U(0xC4CEB9FE1A85EC53)
-    return h ^ (h >> _U(33))
+#: MurmurHash3's finaliser of each width: three shifts, and the two factors between them.
+_FINALISERS = {
+    np.uint32: ((16, 13, 16), (0x85EBCA6B, 0xC2B2AE35)),
+    np.uint64: ((33, 33, 33), (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)),
+}
 
 
 @native
-def _signatures64(hashes: Any, firsts: Any, a: Any, b: Any) -> Any:
+def _mixed(hash64: Any, kind: Any, shifts: Any, factors: Any) -> Any:
+    h = kind(hash64)
+    h = kind(kind(h ^ (h >> shifts[0])) * factors[0])
+    h = kind(kind(h ^ (h >> shifts[1])) * factors[1])
+    return kind(h ^ (h >> shifts[2]))
+
+
+@native
+def _signatures(hashes: Any, firsts: Any, a: Any, b: Any, kind: Any, shifts: Any, factors: Any) -> Any:
+    """Each text's minima of its hashes, mixed and permuted modulo the width of `kind`, uint32 or uint64."""
     texts, size = len(firsts) - 1, len(a)
-    out = np.full((texts, size), np.uint64(0xFFFFFFFFFFFFFFFF))
+    out = np.empty((texts, size), a.dtype)
+    out[:] = kind(-1)  # all ones
     for t in range(texts):
         low = out[t]
         k, last = firsts[t], firsts[t + 1]
         # Four shingles a pass: the minima are read and written once for four.
         while k + 4 <= last:
-            h, i = _mixed64(hashes[k]), _mixed64(hashes[k + 1])
-            j, m = _mixed64(hashes[k + 2]), _mixed64(hashes[k + 3])
+            h, i = _mixed(hashes[k], kind, shifts, factors), _mixed(hashes[k + 1], kind, shifts, factors)
+            j, m = _mixed(hashes[k + 2], kind, shifts, factors), _mixed(hashes[k + 3], kind, shifts, factors)
             for p in range(size):
-                one = min(a[p] * h + b[p], a[p] * i + b[p])
-                two = min(a[p] * j + b[p], a[p] * m + b[p])
+                one = min(kind(a[p] * h + b[p]), kind(a[p] * i + b[p]))
+                two = min(kind(a[p] * j + b[p]), kind(a[p] * m + b[p]))
                 low[p] = min(low[p], one, two)
             k += 4
         while k < last:
-            h = _mixed64(hashes[k])
+            h = _mixed(hashes[k], kind, shifts, factors)
             for p in range(size):
-                low[p] = min(low[p], a[p] * h + b[p])
-            k += 1
-    return out
-
-
-@native
-def _mixed32(hash64: Any) -> Any:
-    h = np.uint32(hash64)
-    h = np.uint32(np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
-    h = np.uint32(np.uint32(h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-    return np.uint32(h ^ (h >> np.uint32(16)))
-
-
-@native
-def _signatures32(hashes: Any, firsts: Any, a: Any, b: Any) -> Any:
-    texts, size = len(firsts) - 1, len(a)
-    out = np.full((texts, size), np.uint32(0xFFFFFFFF))
-    for t in range(texts):
-        low = out[t]
-        k, last = firsts[t], firsts[t + 1]
-        while k + 4 <= last:
-            h, i = _mixed32(hashes[k]), _mixed32(hashes[k + 1])
-            j, m = _mixed32(hashes[k + 2]), _mixed32(hashes[k + 3])
-            for p in range(size):
-                one = min(np.uint32(a[p] * h + b[p]), np.uint32(a[p] * i + b[p]))
-                two = min(np.uint32(a[p] * j + b[p]), np.uint32(a[p] * m + b[p]))
-                low[p] = min(low[p], one, two)
-            k += 4
-        while k < last:
-            h = _mixed32(hashes[k])
-            for p in range(size):
-                low[p] = min(low[p], np.uint32(a[p] * h + b[p]))
+                low[p] = min(low[p], kind(a[p] * h + b[p]))
             k += 1
     return out
 
@@ -240,5 +219,7 @@ def signatures(
 ) -> npt.NDArray[Any]:
     """Signatures of texts, one row each: uint32 or uint64 [texts, count]; of no shingles, all ones."""
     a, b = permutations(scheme, count, seed)
-    made: npt.NDArray[Any] = (_signatures32 if scheme == "affine32" else _signatures64)(hashes, firsts, a, b)
+    kind: Any = a.dtype.type
+    shifts, factors = (np.array(constants, kind) for constants in _FINALISERS[kind])
+    made: npt.NDArray[Any] = _signatures(hashes, firsts, a, b, kind, shifts, factors)
     return made

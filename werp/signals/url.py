@@ -14,7 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from werp.lists import list_digest, read_list
 from werp.signals.base import Check, Rule
@@ -25,7 +25,19 @@ _JOINTS = str.maketrans("", "", "-._ ")
 _LISTS = ("blocked_domains", "blocked_words", "soft_words", "blocked_substrings")
 
 
-class Url(Rule):
+class UrlLists(BaseModel):
+    """The lists of `url.v1`, which its prefilter has too."""
+
+    blocked_domains: str | None = Field(None, description="list file: domains and hosts that drop")
+    blocked_words: str | None = Field(None, description="list file: words of which one drops")
+    soft_words: str | None = Field(
+        None, description="list file: words of which more than max_soft_words drop"
+    )
+    max_soft_words: int = Field(1, ge=0, description="most distinct soft words kept")
+    blocked_substrings: str | None = Field(None, description="list file: strings of which one drops")
+
+
+class Url(UrlLists, Rule):
     """Signals: `url.blocked_domain`, `url.blocked_word`, `url.blocked_substring` (string: the entry that
     matched, else null), `url.soft_word_hits` (int64: distinct soft words). Without its list a signal is null.
 
@@ -38,13 +50,6 @@ class Url(Rule):
     """  # fmt: skip
 
     rule: Literal["url.v1"] = "url.v1"
-    blocked_domains: str | None = Field(None, description="list file: domains and hosts that drop")
-    blocked_words: str | None = Field(None, description="list file: words of which one drops")
-    soft_words: str | None = Field(
-        None, description="list file: words of which more than max_soft_words drop"
-    )
-    max_soft_words: int = Field(1, ge=0, description="most distinct soft words kept")
-    blocked_substrings: str | None = Field(None, description="list file: strings of which one drops")
 
     def measure_parameters(self) -> dict[str, Any]:
         """SHA-256 of each list's content: a list may move, but not change, without a new measurement."""

@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from werp.errors import WerpError
+from werp.progress import Work, say, shown
 from werp.tokens.encode import encode_named
-from werp.tokens.folder import FILES, Metadata, Part, assemble, put, refuse_foreign
+from werp.tokens.folder import FILES, PROGRESS, Metadata, Part, assemble, put, refuse_foreign
 from werp.tokens.sources import Band, shard_files
-from werp.tokens.vocabulary import END, entries, load, train_bpe
+from werp.tokens.vocabulary import END, TRAINED_ON, entries, load, train_bpe
 
 #: A file, its field, the band, then the files of tokenizer, ids and lengths.
 Task = tuple[str, str, Band | None, str, str, str]
@@ -28,7 +25,7 @@ Runner = Callable[[Sequence[Task]], None]
 
 def run_here(tasks: Sequence[Task]) -> None:
     """One file after the other in this process, each with all the tokenizer's threads."""
-    for task in track(tasks, "tokenizing", disable=not sys.stderr.isatty(), console=Console(stderr=True)):
+    for task in tasks:
         encode_named(*task)
 
 
@@ -46,11 +43,9 @@ def tokenize(
     """Turn a run's shards, or `files`, into a token folder at `output` and return its metadata.
 
     run: a run directory, or a folder of `*.parquet` / `*.arrow` files with a string column `text`; None with
-    `files`.
-        Files are read in the order of their names, or as given.
+        `files`. Files are read in the order of their names, or as given.
     tokenizer: a `tokenizer.json` with the token `<|endoftext|>`. None trains a byte-level BPE of at most
-    `vocab_size`
-        entries on the first 50 M characters.
+        `vocab_size` entries on the first 50 M characters.
     band: only documents with a score in it, so that a mixture can up-sample by quality.
 
     The result is the same for any `runner`. The folder appears whole, through one rename, and replaces an
@@ -65,24 +60,29 @@ def tokenize(
     try:
         copied = partial / "tokenizer.json"
         if tokenizer is None:
+            say(f"training a tokenizer of {vocab_size:,} entries on the first {TRAINED_ON:,} characters")
             bpe = train_bpe(chosen, field, vocab_size, band)
             bpe.save(str(copied))
-            origin = f"byte-level BPE trained on this text, {vocab_size} asked for"
         else:
-            bpe, origin = load(tokenizer), f"given: {tokenizer.name}"
+            bpe = load(tokenizer)
             shutil.copyfile(tokenizer, copied)
         parts = [Part(partial / f"{i:06d}.ids", partial / f"{i:06d}.lengths") for i in range(len(chosen))]
-        runner([
-            (str(file.absolute()), field, band, str(copied), str(part.ids), str(part.lengths))
-            for file, part in zip(chosen, parts, strict=True)
-        ])  # fmt: skip
+        size = sum(file.stat().st_size for file in chosen)
+        with shown(partial / PROGRESS, Work("tokenizing", len(chosen), size, "documents", "tokens")):
+            runner([
+                (str(file.absolute()), field, band, str(copied), str(part.ids), str(part.lengths))
+                for file, part in zip(chosen, parts, strict=True)
+            ])  # fmt: skip
+        shutil.rmtree(partial / PROGRESS, ignore_errors=True)
         facts = Metadata(
             documents=0,
             tokens=0,
             tokens_sha256="",
             vocabulary=entries(bpe),
             end_token=bpe.token_to_id(END),
-            tokenizer=origin,
+            tokenizer=f"given: {tokenizer.name}"
+            if tokenizer
+            else f"byte-level BPE trained on this text, {vocab_size} asked for",
             tokenizer_sha256=hashlib.sha256(copied.read_bytes()).hexdigest(),
             recipe=manifest.get("recipe"),
             band=f"{band.low:g} <= {band.column} < {band.high:g}" if band else None,
@@ -109,7 +109,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
         name = recipe.get("name") if isinstance(recipe, dict) else recipe
         values = {
             "recipe": name,
-            "run_key": manifest.get("run_key"),
+            "run_key": manifest.get("key"),
             "content_hash": manifest.get("content_hash"),
         }
     except (ValueError, AttributeError) as error:

@@ -3,64 +3,82 @@
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from werp.command import run as run_command
 from werp.errors import WerpError
+
+if TYPE_CHECKING:
+    from werp.tokens.build import Runner
+
+
+Output = Annotated[Path, typer.Option(metavar="DIR", help="the token folder to write")]
+Run = Annotated[Path | None, typer.Option(metavar="DIR", help="a finished run, or a folder of shards")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", help="text instead: .jsonl, .txt, .parquet, .arrow (also .gz, .xz, .zst), folders, globs"
+    ),
+]
+Field = Annotated[str, typer.Option(help="the column or key that holds the text")]
+BandOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN:LOW:HIGH", help="only documents with LOW <= COLUMN < HIGH; a bound may be empty"
+    ),
+]
+TokenizerFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="a tokenizer.json; left out, one is trained on the text")
+]
+VocabSize = Annotated[int, typer.Option(help="entries of the tokenizer that is trained")]
+Spark = Annotated[bool, typer.Option(help="a Spark task a file; --no-spark: this process alone")]
+Workers = Annotated[int | None, typer.Option(min=1, help="cores Spark uses on this machine")]
+Megatron = Annotated[
+    Path | None,
+    typer.Option(metavar="PREFIX", help="also write PREFIX.bin and PREFIX.idx for Megatron-LM"),
+]
+Olmo = Annotated[Path | None, typer.Option(metavar="FILE", help="also write the ids as OLMo-core's .npy")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="list the files, and stop")]
 
 
 def command(
-    output: Annotated[Path, typer.Option(help="the token folder to write")],
-    run: Annotated[Path | None, typer.Option(help="a finished run directory, or a folder of shards")] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            help="text instead: .jsonl, .txt, .parquet, .arrow (also .gz, .xz, .zst), folders, globs",
-        ),
-    ] = None,
-    field: Annotated[str, typer.Option(help="the column or key that holds the text")] = "text",
-    band: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN:LOW:HIGH", help="only documents with LOW <= COLUMN < HIGH; a bound may be empty"
-        ),
-    ] = None,
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="a tokenizer.json; left out, one is trained on the text")
-    ] = None,
-    vocab_size: Annotated[int, typer.Option(help="entries of the tokenizer that is trained")] = 4096,
-    spark: Annotated[bool, typer.Option(help="a Spark task a file; --no-spark: this process alone")] = True,
-    workers: Annotated[int | None, typer.Option(min=1, help="cores Spark uses on this machine")] = None,
-    megatron: Annotated[
-        Path | None, typer.Option(help="also write PREFIX.bin and PREFIX.idx for Megatron-LM")
-    ] = None,
-    olmo: Annotated[Path | None, typer.Option(help="also write the ids as OLMo-core's .npy")] = None,
-    dry_run: Annotated[bool, typer.Option(help="list the files, and stop")] = False,
+    output: Output,
+    run: Run = None,
+    inputs: Inputs = None,
+    field: Field = "text",
+    band: BandOption = None,
+    tokenizer: TokenizerFile = None,
+    vocab_size: VocabSize = 4096,
+    spark: Spark = True,
+    workers: Workers = None,
+    megatron: Megatron = None,
+    olmo: Olmo = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Turn a run's shards, or files of text, into token shards to train on.
 
     werp tokenize --run out/run --output out/tokens
 
-    werp tokenize --input 'books/*.jsonl.xz' --tokenizer tokenizer.json --output out/tokens --megatron
-    out/books
+    werp tokenize --input 'books/*.jsonl.xz' --tokenizer tokenizer.json --output out/tokens
     """
     # Imported here: `werp` itself must start where the tokenizers package is missing.
     try:
-        from werp.tokens.build import run_here, tokenize  # noqa: PLC0415
+        from werp.rundir import refuse_unwritable  # noqa: PLC0415
+        from werp.tokens.build import tokenize  # noqa: PLC0415
         from werp.tokens.export import export_megatron, export_olmo  # noqa: PLC0415
-        from werp.tokens.sources import Band, input_files, shard_files  # noqa: PLC0415
+        from werp.tokens.sources import Band  # noqa: PLC0415
     except ImportError as error:
         raise WerpError(
             f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'"
         ) from error
-    if (run is None) == (not inputs):
-        raise WerpError("give --run (a refined run) or --input (files of text), and not both")
-    files = input_files(inputs) if inputs else shard_files(run or Path())
+    files = _files(run, inputs)
+    for flag, path in (("--megatron", megatron), ("--olmo", olmo)):
+        if path:
+            refuse_unwritable(path.parent, flag)
     if dry_run:
         size = sum(file.stat().st_size for file in files)
         typer.echo(
@@ -69,11 +87,7 @@ def command(
         return
     chosen = Band.parse(band) if band else None
     begin = time.perf_counter()
-    runner = run_here
-    if spark:
-        from werp.tokens.job import run_on_spark  # noqa: PLC0415
-
-        runner = functools.partial(run_on_spark, workers=workers)  # type: ignore[assignment]
+    runner = _runner(spark, workers)
     metadata = tokenize(
         run, output, tokenizer, vocab_size, files=files, field=field, band=chosen, runner=runner
     )
@@ -88,9 +102,26 @@ def command(
         export_olmo(output, olmo)
 
 
+def _files(run: Path | None, inputs: list[str] | None) -> list[Path]:
+    from werp.tokens.sources import input_files, shard_files  # noqa: PLC0415
+
+    if run is not None and not inputs:
+        return shard_files(run)
+    if inputs and run is None:
+        return input_files(inputs)
+    raise WerpError("give --run (a refined run) or --input (files of text), and not both")
+
+
+def _runner(spark: bool, workers: int | None) -> Runner:
+    if spark:
+        from werp.tokens.job import run_on_spark  # noqa: PLC0415
+
+        return functools.partial(run_on_spark, workers=workers)
+    from werp.tokens.build import run_here  # noqa: PLC0415
+
+    return run_here
+
+
 def main() -> None:
-    """The command line; a WerpError ends it with its text alone."""
-    try:
-        typer.run(command)
-    except WerpError as error:
-        sys.exit(f"error: {error}")
+    """The command line of `python -m werp.tokens`."""
+    run_command("werp.tokens", command)

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from werp.tokens.folder import Part, token_type
+from werp.progress import Heartbeat
+from werp.tokens.folder import PROGRESS, Part, token_type
 from werp.tokens.sources import Band, texts
 from werp.tokens.vocabulary import END, entries, prepare
 
 
-def encode_file(file: Path, field: str, tokenizer: Tokenizer, part: Part, band: Band | None = None) -> None:
+def encode_file(
+    file: Path, field: str, tokenizer: Tokenizer, part: Part, band: Band | None = None,
+    heartbeat: Heartbeat | None = None,
+) -> None:  # fmt: skip
     """Write a file's documents, each ended by the end token, and their lengths.
 
     The library's own batch encoding, which uses every thread it is given (RAYON_NUM_THREADS). Memory: one
@@ -21,6 +25,7 @@ def encode_file(file: Path, field: str, tokenizer: Tokenizer, part: Part, band: 
     """
     tokenizer = prepare(tokenizer)
     kind, end = token_type(entries(tokenizer)), tokenizer.token_to_id(END)
+    documents = tokens = 0
     with part.ids.open("wb") as ids, part.lengths.open("wb") as lengths:
         for batch in texts(file, field, band):
             for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
@@ -29,10 +34,17 @@ def encode_file(file: Path, field: str, tokenizer: Tokenizer, part: Part, band: 
                 ids.write(document.tobytes())
                 ids.write(kind.type(end).tobytes())
                 lengths.write(np.array([len(document) + 1], "<i8").tobytes())
+                documents, tokens = documents + 1, tokens + len(document) + 1
+            if heartbeat:  # how many of a packed file's bytes that was, nobody says
+                heartbeat.beat(0, documents, tokens)
+    if heartbeat:
+        heartbeat.done(documents, tokens)
 
 
 def encode_named(
     file: str, field: str, band: Band | None, tokenizer_file: str, ids: str, lengths: str
 ) -> None:
-    """`encode_file` by names alone, for a task in another process."""
-    encode_file(Path(file), field, Tokenizer.from_file(tokenizer_file), Part(Path(ids), Path(lengths)), band)
+    """`encode_file` by names alone, for a task in another process; its heartbeats go beside the ids."""
+    part, source = Part(Path(ids), Path(lengths)), Path(file)
+    heartbeat = Heartbeat(part.ids.parent / PROGRESS, part.ids.name.partition(".")[0], source.stat().st_size)
+    encode_file(source, field, Tokenizer.from_file(tokenizer_file), part, band, heartbeat)

@@ -24,9 +24,10 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from werp.errors import WerpError
-from werp.rundir import sync
+from werp.rundir import refuse_unwritable, sync
 
 FILES = ("tokenizer.json", "tokens.arrow", "offsets.arrow")
+PROGRESS = "progress"  # folder of the tasks' heartbeats while the parts are made
 BUFFER = 1 << 22  # bytes copied at once
 
 
@@ -105,9 +106,8 @@ def _wrap(folder: Path, name: str, field: pa.Field, length: int, metadata: Metad
 
 def refuse_foreign(output: Path) -> None:
     """Only a token folder or an empty one is replaced."""
-    if not output.exists():
-        return
-    if not output.is_dir() or (any(output.iterdir()) and not (output / "tokens.arrow").is_file()):
+    refuse_unwritable(output, "--output")
+    if output.exists() and any(output.iterdir()) and not (output / "tokens.arrow").is_file():
         raise WerpError(f"--output {output}: exists and is no token folder; name another or remove it")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from werp.errors import WerpError
 from werp.session import session
+from werp.spread import spread
 from werp.tokens.build import Task
 from werp.tokens.encode import encode_named
 
@@ -20,20 +21,17 @@ def run_on_spark(tasks: Sequence[Task], workers: int | None = None) -> None:
         import pyspark  # noqa: F401, PLC0415
     except ImportError as error:
         raise WerpError("Spark is not installed here; tokenize with --no-spark, on one machine") from error
-    spark = session(workers)
-    try:
-        spark.sparkContext.parallelize(list(tasks), max(1, len(tasks))).foreachPartition(encode_partition)
-    finally:
-        spark.stop()
+    with session(workers) as spark:
+        spread(spark, tasks, len(tasks), encode_task)
 
 
-def encode_partition(tasks: Iterable[Task]) -> None:
-    """One task's files. A task has one core, so the tokenizer gets one thread."""
+def encode_task(task: Task) -> None:
+    """One file. A task has one core, so the tokenizer gets one thread."""
     os.environ["RAYON_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    for file, field, band, tokenizer, ids, lengths in tasks:
-        # A retry writes names of its own; whichever rename comes last holds the same bytes.
-        mark = f".{os.getpid()}"
-        encode_named(file, field, band, tokenizer, ids + mark, lengths + mark)
-        os.replace(ids + mark, ids)
-        os.replace(lengths + mark, lengths)
+    file, field, band, tokenizer, ids, lengths = task
+    # A retry writes names of its own; whichever rename comes last holds the same bytes.
+    mark = f".{os.getpid()}"
+    encode_named(file, field, band, tokenizer, ids + mark, lengths + mark)
+    os.replace(ids + mark, ids)
+    os.replace(lengths + mark, lengths)

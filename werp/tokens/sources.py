@@ -8,6 +8,8 @@ import io
 import json
 import lzma
 import math
+import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +42,9 @@ def shard_files(run: Path) -> list[Path]:
     folder = run / "shards" if (run / "shards").is_dir() else run
     files = sorted(p for p in folder.glob("*") if p.suffix in (".parquet", ".arrow") and p.is_file())
     if not files:
-        raise WerpError(f"{folder}: no *.parquet or *.arrow shard; name a finished run or a folder of shards")
+        raise WerpError(
+            f"--run {folder}: no *.parquet or *.arrow shard; name a finished run or a folder of shards"
+        )
     return files
 
 
@@ -117,8 +121,15 @@ def texts(file: Path, field: str = "text", band: Band | None = None) -> Iterator
             with _open(file) as stream:
                 text = stream.read()
             yield [text] if text else []
-    except (pa.ArrowInvalid, OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+    except _damage() as error:
         raise WerpError(f"{file}: can't be read ({error}); write or fetch it again") from error
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What a file that is no such file, or ends early, raises."""
+    kinds: list[type[Exception]] = [pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError]
+    packing = sys.modules.get("zstandard")  # imported by then, where it was needed
+    return (*kinds, lzma.LZMAError, zlib.error, *([packing.ZstdError] if packing else []))
 
 
 def _parquet(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:
@@ -194,7 +205,7 @@ def _open(file: Path) -> IO[str]:
 def _require(file: Path, schema: pa.Schema, field: str, band: Band | None) -> None:
     for name in [field] if band is None else [field, band.column]:
         if name not in schema.names:
-            raise WerpError(f"{file}: no column `{name}`; it has {', '.join(schema.names)}")
+            raise WerpError(f"{file}: no column `{name}`; it has {', '.join(schema.names)} (--field, --band)")
     kind = schema.field(field).type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise WerpError(f"{file}: column `{field}` is {kind}, a string is needed")

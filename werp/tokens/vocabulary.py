@@ -21,7 +21,7 @@ def train_bpe(files: Sequence[Path], field: str, vocab_size: int, band: Band | N
     smallest = len(pre_tokenizers.ByteLevel.alphabet()) + 1
     if vocab_size < smallest:
         raise WerpError(
-            f"vocab_size: {vocab_size} is too small, a byte-level vocabulary has at least {smallest}"
+            f"--vocab-size {vocab_size}: too small, a byte-level vocabulary has at least {smallest}"
         )
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -1,0 +1,72 @@
+"""How commands end: a status and a message that names what is wrong; no traceback for a mistake."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.job import environment
+from werp.command import run
+from werp.dedup.belt import SeatBeltError
+from werp.errors import WerpError
+
+
+def ended(
+    command: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    monkeypatch.setattr("sys.argv", ["job"])
+    with pytest.raises(SystemExit) as caught:
+        run("job", command)  # type: ignore[arg-type]
+    return int(caught.value.code or 0), capsys.readouterr().err
+
+
+def test_each_error_has_its_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fine() -> None:
+        pass
+
+    def mistake() -> None:
+        raise WerpError("--input x: no such file")
+
+    def alarm() -> None:
+        raise SeatBeltError("too much")
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/lake/out")
+
+    assert ended(fine, monkeypatch, capsys) == (0, "")
+    assert ended(mistake, monkeypatch, capsys) == (2, "job: --input x: no such file\n")
+    assert ended(alarm, monkeypatch, capsys) == (3, "job: too much\n")
+    code, said = ended(full, monkeypatch, capsys)
+    assert (code, said.startswith("job: /lake/out: No space left on device; ")) == (2, True)
+
+
+def test_a_damaged_table_is_named_and_a_bug_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.parquet").write_text("x")
+
+    def damaged() -> None:
+        pq.read_table(tmp_path / "a.parquet")
+
+    def bug() -> None:
+        raise ValueError("a bug")
+
+    code, said = ended(damaged, monkeypatch, capsys)
+    assert code == 2
+    assert "a.parquet" in said
+    assert said.endswith("the file is damaged, make it again\n")
+    with pytest.raises(ValueError, match="a bug"):
+        run("job", bug)
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    line = f"{sys.executable} -c 'from werp.cli import main; main()' schema | head -c 1"
+    done = subprocess.run(["bash", "-c", line], env=environment(), capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("{", "")

@@ -5,9 +5,7 @@ a step of the 1B rung. Here a tile of the first product holds gate and up of the
 multiplied before they leave the chip; the backward product that makes the hidden layer's gradient turns it at
 once into that of gate and up. The other four products are the library's.
 
-Launches are those that were the fastest on an H100. What lost there, milliseconds for the backward kernel at
-the 1B rung's shape (2.03): tiles of 128 x 128, one (2.57) or two (2.68) programs a multiprocessor; columns in
-four parts (2.26); programs that begin staggered, so that not all read gate and up at once (2.08 to 2.24).
+Launches are those that were the fastest on an H100; docs/training.md tells what lost.
 
 Shape suffixes: N tokens, D width, F hidden width.
 """

@@ -21,11 +21,9 @@ def plot_losses(
     axes = figure.subplots()
     steps, values = zip(*losses, strict=True) if losses else ((), ())
     axes.plot(steps, values, linewidth=0.5, alpha=0.4, color="C0")
-    smooth, mean = [], values[0] if values else 0.0
-    for value in values:
-        mean += (value - mean) * 0.05
-        smooth.append(mean)
-    axes.plot(steps, smooth, linewidth=1.5, color="C0", label="training (mean over about 20 steps)")
+    around = [values[max(0, i - 10) : i + 11] for i in range(len(values))]
+    smooth = [sum(near) / len(near) for near in around]
+    axes.plot(steps, smooth, linewidth=1.5, color="C0", label="training (mean of 21 steps)")
     if validations:
         label = f"held out, last: {validations[-1][1]:.3f}"
         axes.plot(*zip(*validations, strict=True), "o--", color="C1", label=label)

@@ -3,8 +3,7 @@
     python -m models.resume_check --tokens TOKENS --work /tmp/check --rung 20M --steps 120
 
 Prints JSON. `deterministic`: whether killed and unharmed run end with the same bytes of weights. `fast`: the
-largest difference between the loss curves of two unharmed runs, and of the killed run to either, after the
-kill.
+largest difference of each loss curve, after the kill, to that of the nearest unharmed run.
 """
 
 from __future__ import annotations
@@ -77,19 +76,23 @@ def deterministic(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def fast(arguments: argparse.Namespace) -> dict[str, Any]:
-    """A run killed and two unharmed, their losses compared from the middle on."""
-    work: Path = arguments.work
-    run_whole(arguments, work / "a", [])
-    run_whole(arguments, work / "b", [])
-    at = run_killed(arguments, work / "c", [])
-    a, b, c = (losses(work / name)[arguments.steps // 2 :] for name in "abc")
-    return {
-        "killed_after_step": at,
-        "two_unharmed_runs": max(abs(x - y) for x, y in zip(a, b, strict=True)),
-        "killed_to_nearer": max(min(abs(x - z), abs(y - z)) for x, y, z in zip(a, b, c, strict=True)),
-        "mean_two_unharmed": sum(abs(x - y) for x, y in zip(a, b, strict=True)) / len(a),
-        "mean_killed_to_first": sum(abs(x - z) for x, z in zip(a, c, strict=True)) / len(a),
+    """Runs unharmed and as many killed: how far each one's losses, from the middle on, are from the nearest
+    unharmed other's.
+    """
+    names = [f"{kind}-{i}" for i in range(arguments.runs) for kind in ("unharmed", "killed")]
+    at = {}
+    for name in names:
+        if name.startswith("killed"):
+            at[name] = run_killed(arguments, arguments.work / name, [])
+        else:
+            run_whole(arguments, arguments.work / name, [])
+    late = {name: losses(arguments.work / name)[arguments.steps // 2 :] for name in names}
+    unharmed = [name for name in names if name.startswith("unharmed")]
+    nearest = {
+        name: min(max(map(abs, map(float.__sub__, late[name], late[o]))) for o in unharmed if o != name)
+        for name in names
     }
+    return {"killed_after_step": at, "to_the_nearest_unharmed": nearest}
 
 
 PROOFS = {"deterministic": deterministic, "fast": fast}
@@ -107,7 +110,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--window", type=int, default=512)
     parser.add_argument("--proof", choices=PROOFS, action="append", help="may be repeated; left out, both")
+    parser.add_argument(
+        "--runs", type=int, default=2, help="unharmed runs of the fast proof, and killed ones"
+    )
     arguments = parser.parse_args()
+    if arguments.runs < 2:
+        parser.error("--runs: two at least, to have something to compare with")
     shutil.rmtree(arguments.work, ignore_errors=True)
     found = {"rung": arguments.rung, "steps": arguments.steps}
     print(json.dumps(found | {name: PROOFS[name](arguments) for name in arguments.proof or PROOFS}, indent=2))

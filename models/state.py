@@ -54,27 +54,19 @@ class Checkpointer:
         """Begin to write the checkpoint of a step; an earlier one is finished first."""
         self.wait()
         weights, state = host_copy(weights), host_copy(state)
-        self._thread = threading.Thread(
-            target=self._write, args=(step, weights, state, config, facts), name="checkpoint"
-        )
-        self._thread.start()
 
-    def _write(
-        self,
-        step: int,
-        weights: dict[str, Tensor],
-        state: dict[str, Tensor],
-        config: dict[str, Any],
-        facts: dict[str, Any],
-    ) -> None:
-        try:
-            partial = self.partial(step)
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            self.write_state(partial, state, 0, 1)
-            self.finish(step, weights, config, facts)
-        except BaseException as error:  # raised where the trainer waits
-            self._error = error
+        def write() -> None:
+            try:
+                partial = self.partial(step)
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(parents=True)
+                self.write_state(partial, state, 0, 1)
+                self.finish(step, weights, config, facts)
+            except BaseException as error:  # raised where the trainer waits
+                self._error = error
+
+        self._thread = threading.Thread(target=write, name="checkpoint")
+        self._thread.start()
 
     def partial(self, step: int) -> Path:
         """Where a checkpoint is written before it is whole."""

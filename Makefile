@@ -61,7 +61,8 @@ $(PEERS)/datatrove/.done:
 $(PEERS)/dedup/.done:
 	"$(PYTHON)" -m venv $(PEERS)/dedup
 	$(PEERS)/dedup/bin/python -m pip install --quiet --disable-pip-version-check \
-	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 'xxhash<4' spacy tokenizers
+	  rensa==0.5.0 datatrove==0.10.1 datasketch==2.0.0 'xxhash<4' spacy tokenizers regex
+	$(PEERS)/dedup/bin/python -c 'import rensa, datasketch, xxhash, datatrove.pipeline.dedup.minhash, datatrove.utils.word_tokenizers'
 	@touch $@
 
 $(PEERS)/lm-eval/.done: .ci/constraints.txt

@@ -106,8 +106,9 @@ class Usage:
 @native
 def _hash_pieces(data: Any, offsets: Any) -> Any:
     out = np.empty(len(offsets) - 1, np.uint64)
+    at = data.ctypes.data
     for k in range(len(out)):
-        out[k] = xxh3_64(data, offsets[k], offsets[k + 1])
+        out[k] = xxh3_64(at + offsets[k], offsets[k + 1] - offsets[k])
     return out
 
 

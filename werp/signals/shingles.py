@@ -134,6 +134,7 @@ def shingle_hashes(
     out = np.empty(4 * most_chars + most_words + 1, np.uint8)
     most = most_words if words else most_chars + most_words
     begin, end = np.empty(most + 1, np.int64), np.empty(most + 1, np.int64)
+    at = out.ctypes.data
     hashes = np.empty(1024, np.uint64)
     firsts = np.zeros(texts + 1, np.int64)
     n = 0
@@ -146,7 +147,7 @@ def shingle_hashes(
             larger[:n] = hashes[:n]
             hashes = larger
         for k in range(count):
-            hashes[n + k] = xxh3_64(out, begin[k], end[k + size - 1])
+            hashes[n + k] = xxh3_64(at + begin[k], end[k + size - 1] - begin[k])
         n += count
         firsts[t + 1] = n
     return hashes[:n].copy(), firsts
@@ -176,19 +177,23 @@ def _signatures(hashes: Any, firsts: Any, a: Any, b: Any, kind: Any, shifts: Any
     for t in range(texts):
         low = out[t]
         k, last = firsts[t], firsts[t + 1]
-        # Four shingles a pass: the minima are read and written once for four.
-        while k + 4 <= last:
-            h, i = _mixed(hashes[k], kind, shifts, factors), _mixed(hashes[k + 1], kind, shifts, factors)
-            j, m = _mixed(hashes[k + 2], kind, shifts, factors), _mixed(hashes[k + 3], kind, shifts, factors)
+        # Eight shingles a pass: the minima are read and written once for eight.
+        while k + 8 <= last:
+            h = _mixed(hashes[k], kind, shifts, factors), _mixed(hashes[k + 1], kind, shifts, factors)
+            i = _mixed(hashes[k + 2], kind, shifts, factors), _mixed(hashes[k + 3], kind, shifts, factors)
+            j = _mixed(hashes[k + 4], kind, shifts, factors), _mixed(hashes[k + 5], kind, shifts, factors)
+            m = _mixed(hashes[k + 6], kind, shifts, factors), _mixed(hashes[k + 7], kind, shifts, factors)
             for p in range(size):
-                one = min(kind(a[p] * h + b[p]), kind(a[p] * i + b[p]))
-                two = min(kind(a[p] * j + b[p]), kind(a[p] * m + b[p]))
-                low[p] = min(low[p], one, two)
-            k += 4
+                one = min(kind(a[p] * h[0] + b[p]), kind(a[p] * h[1] + b[p]))
+                two = min(kind(a[p] * i[0] + b[p]), kind(a[p] * i[1] + b[p]))
+                three = min(kind(a[p] * j[0] + b[p]), kind(a[p] * j[1] + b[p]))
+                four = min(kind(a[p] * m[0] + b[p]), kind(a[p] * m[1] + b[p]))
+                low[p] = min(low[p], one, two, three, four)
+            k += 8
         while k < last:
-            h = _mixed(hashes[k], kind, shifts, factors)
+            rest = _mixed(hashes[k], kind, shifts, factors)
             for p in range(size):
-                low[p] = min(low[p], kind(a[p] * h + b[p]))
+                low[p] = min(low[p], kind(a[p] * rest + b[p]))
             k += 1
     return out
 

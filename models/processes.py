@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,4 +54,5 @@ def processes(device: str) -> Iterator[Processes]:
             dist.barrier()  # a process whose peer has gone already can abort while it takes its threads down
     finally:
         if world > 1:
+            gc.collect()  # what still refers to the group keeps its threads alive into the interpreter's end
             dist.destroy_process_group()

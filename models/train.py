@@ -454,10 +454,15 @@ def train(config: TrainConfig) -> dict[str, Any]:
     if config.deterministic:
         set_determinism()
     with processes(config.device) as group:
-        run = Run(config, group)
-        if run.leads:
-            announce(run)
-        return run.train()
+        return _train(config, group)
+
+
+def _train(config: TrainConfig, group: Processes) -> dict[str, Any]:
+    """On its own, so that nothing holds the run, and by its shards the group, when the group is left."""
+    run = Run(config, group)
+    if run.leads:
+        announce(run)
+    return run.train()
 
 
 def summary(about: dict[str, Any]) -> str:
@@ -486,6 +491,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     if int(os.environ.get("RANK", "0")) == 0:
         print(summary(about), f"checkpoint: {config.output}", sep="\n")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # All is on disk and the group is left. torch's threads can abort a process while its interpreter
+        # ends (one run of forty, on a busy machine), and torchrun would call the whole run failed.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -493,7 +493,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(summary(about), f"checkpoint: {config.output}", sep="\n")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         # All is on disk and the group is left. torch's threads can abort a process while its interpreter
-        # ends (one run of forty, on a busy machine), and torchrun would call the whole run failed.
+        # ends (one run of a hundred, on a busy machine), and torchrun would call the whole run failed.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -18,18 +18,16 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.nn import functional
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from kernels.launch import programs
 from kernels.linear import accumulate, linear
-from kernels.swiglu import swiglu
+from kernels.swiglu import activated, swiglu, swiglu_reference, turned
 
 
 def feed_forward_reference(x_ND: Tensor, gate_up_2FD: Tensor, down_DF: Tensor) -> Tensor:
     """The layer in plain PyTorch; `gate_up_2FD` holds gate's F rows, then up's."""
-    gate_NF, up_NF = (x_ND @ gate_up_2FD.T).chunk(2, dim=-1)
-    return (functional.silu(gate_NF.float()) * up_NF.float()).to(x_ND.dtype) @ down_DF.T
+    return swiglu_reference(x_ND @ gate_up_2FD.T) @ down_DF.T
 
 
 @triton.jit
@@ -60,19 +58,18 @@ def feed_forward_fwd_kernel(
         gate, up = gate.to(kind), up.to(kind)  # as they are stored: the backward pass reads these
         gate_desc.store([tile_n * BLOCK_N, tile_f * BLOCK_F], gate)
         up_desc.store([tile_n * BLOCK_N, tile_f * BLOCK_F], up)
-        wide = gate.to(tl.float32)
-        h = wide * tl.sigmoid(wide) * up.to(tl.float32)
+        h = activated(gate.to(tl.float32), up.to(tl.float32))
         h_desc.store([tile_n * BLOCK_N, tile_f * BLOCK_F], h.to(kind))
 
 
 @triton.jit
 def _turn(dh, gate_desc, up_desc, dgate_desc, dup_desc, n, f):
-    """dh into the gradients of gate and up: d silu(g) = s (1 + g (1 - s)) with s = sigmoid(g)."""
+    """Write the gradients of gate and up that dh makes."""
     gate = gate_desc.load([n, f]).to(tl.float32)
     up = up_desc.load([n, f]).to(tl.float32)
-    s = tl.sigmoid(gate)
-    dgate_desc.store([n, f], (dh * up * s * (1.0 + gate * (1.0 - s))).to(dgate_desc.dtype))
-    dup_desc.store([n, f], (dh * gate * s).to(dup_desc.dtype))
+    dgate, dup = turned(dh, gate, up)
+    dgate_desc.store([n, f], dgate.to(dgate_desc.dtype))
+    dup_desc.store([n, f], dup.to(dup_desc.dtype))
 
 
 @triton.jit

@@ -22,6 +22,19 @@ def swiglu_reference(gate_up_N2F: Tensor) -> Tensor:
 
 
 @triton.jit
+def activated(gate, up):
+    """silu(gate) * up of float32 tiles."""
+    return gate * tl.sigmoid(gate) * up
+
+
+@triton.jit
+def turned(dh, gate, up):
+    """The gradients of gate and up; d silu(g) = s (1 + g (1 - s)) with s = sigmoid(g)."""
+    s = tl.sigmoid(gate)
+    return dh * up * s * (1.0 + gate * (1.0 - s)), dh * gate * s
+
+
+@triton.jit
 def swiglu_fwd_kernel(gate_up_ptr, h_ptr, F, BLOCK: tl.constexpr):
     """One block of one row a program."""
     row = tl.program_id(0).to(tl.int64)
@@ -29,22 +42,20 @@ def swiglu_fwd_kernel(gate_up_ptr, h_ptr, F, BLOCK: tl.constexpr):
     inside = cols < F
     gate = tl.load(gate_up_ptr + row * 2 * F + cols, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(gate_up_ptr + row * 2 * F + F + cols, mask=inside, other=0.0).to(tl.float32)
-    h = gate * tl.sigmoid(gate) * up
+    h = activated(gate, up)
     tl.store(h_ptr + row * F + cols, h.to(h_ptr.dtype.element_ty), mask=inside)
 
 
 @triton.jit
 def swiglu_bwd_kernel(gate_up_ptr, dh_ptr, dgate_up_ptr, F, BLOCK: tl.constexpr):
-    """d silu(g) = s (1 + g (1 - s)) with s = sigmoid(g)."""
+    """One block of one row a program."""
     row = tl.program_id(0).to(tl.int64)
     cols = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = cols < F
     gate = tl.load(gate_up_ptr + row * 2 * F + cols, mask=inside, other=0.0).to(tl.float32)
     up = tl.load(gate_up_ptr + row * 2 * F + F + cols, mask=inside, other=0.0).to(tl.float32)
     dh = tl.load(dh_ptr + row * F + cols, mask=inside, other=0.0).to(tl.float32)
-    s = tl.sigmoid(gate)
-    dgate = dh * up * s * (1.0 + gate * (1.0 - s))
-    dup = dh * gate * s
+    dgate, dup = turned(dh, gate, up)
     kind = dgate_up_ptr.dtype.element_ty
     tl.store(dgate_up_ptr + row * 2 * F + cols, dgate.to(kind), mask=inside)
     tl.store(dgate_up_ptr + row * 2 * F + F + cols, dup.to(kind), mask=inside)

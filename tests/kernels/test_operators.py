@@ -96,6 +96,12 @@ def test_feed_forward(rows: int, width: int, hidden: int, sinks: bool, dtype: to
         assert error(sink - before, w.grad) < BOUNDS[dtype]
 
 
+def test_feed_forward_where_its_tiles_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernels.feed_forward.fusible", lambda *_: False)
+    inputs = [random(5, 24), random(2 * 40, 24), random(24, 40)]
+    assert_same(feed_forward, feed_forward_reference, inputs, BOUNDS[torch.float32])
+
+
 @dtypes
 @pytest.mark.parametrize(("heads", "key_heads", "width"), [(3, 3, 64), (4, 2, 42), (2, 1, 96)])
 @pytest.mark.parametrize("normed", [False, True])

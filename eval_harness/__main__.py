@@ -1,6 +1,8 @@
 """The command line of the evaluator.
 
 python -m eval_harness run --model CHECKPOINT --tasks all --output scores.json
+
+What takes seconds to import (torch, SciPy, matplotlib) is imported by the command that needs it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from eval_harness import data, fetch
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
 from eval_harness.results import write_text
-from eval_harness.run import run_tasks, write_scores
+from eval_harness.run import plan_table, run_tasks, write_scores
 from eval_harness.table import scores_table
 from eval_harness.task import Task
 from eval_harness.tasks import TASKS
@@ -75,8 +77,6 @@ def run(
     console = Console()
     chosen, source = select(tasks), pick_source(folder, hub)
     if dry_run:
-        from eval_harness.run import plan_table  # noqa: PLC0415
-
         console.print(plan_table(chosen, source, settings))
         return
     from eval_harness.adapters import load_model  # noqa: PLC0415

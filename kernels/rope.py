@@ -3,7 +3,8 @@
 Without QK-norm the forward pass turns queries and keys in place, inside the projection's output: nothing else
 keeps that tensor, so no copy of q, k and v is made. The backward pass turns dq and dk back and writes them
 and dv side by side, as the projection's matrix products want them; autograd's own way is a concatenation and
-a pass of its own.
+a pass of its own. Gradients that come side by side already, as parts of one tensor, are turned where they
+lie.
 """
 
 from __future__ import annotations
@@ -201,6 +202,14 @@ class _SplitRotate(torch.autograd.Function):
         B, T, H, wide = dq.shape
         K = 2 * cos_TK.shape[1]
         KV, N, normed = ctx.key_heads, B * T, qkv_NG is not None
+        together_NG = None if normed else _together(dq, dk, dv)
+        if together_NG is not None:
+            rope_fwd_kernel[(N,)](
+                together_NG, together_NG, cos_TK, -sin_TK, cos_TK, cos_TK, T, QK_NORM_EPS,
+                H=H, G=H + 2 * KV, R=H + KV, HALF=K // 2, WIDE=wide, QK_NORM=False,
+                BLOCK_R=triton.next_power_of_2(H + KV), BLOCK_K=triton.next_power_of_2(K // 2),
+            )  # fmt: skip
+            return together_NG, None, None, None, None, None, None
         dq, dk, dv = (x if x.stride(3) == 1 else x.contiguous() for x in (dq, dk, dv))
         dqkv_NG = torch.empty(N, (H + 2 * KV) * wide, dtype=dq.dtype, device=dq.device)
         grid = programs(dq.device, N, 64)  # 2.8 TB/s on an H100; 16 a multiprocessor were 6 % slower
@@ -215,6 +224,19 @@ class _SplitRotate(torch.autograd.Function):
         )  # fmt: skip
         dq_weight, dk_weight = dweight_P.sum(0).to(q_weight_K.dtype) if normed else (None, None)
         return dqkv_NG, None, None, None, None, dq_weight, dk_weight
+
+
+def _together(*parts_BTHW: Tensor) -> Tensor | None:
+    """The tensor (N, all heads x W) whose heads these are, where they lie side by side in one."""
+    B, T, _, W = parts_BTHW[0].shape
+    heads = sum(x.shape[2] for x in parts_BTHW)
+    first, at = parts_BTHW[0], parts_BTHW[0].storage_offset()
+    for x in parts_BTHW:
+        same = x.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
+        if not same or x.storage_offset() != at or x.stride() != (T * heads * W, heads * W, W, 1):
+            return None
+        at += x.shape[2] * W
+    return first.as_strided((B * T, heads * W), (heads * W, 1))
 
 
 def split_rotate(

@@ -3,6 +3,7 @@ choice.
 
 | backend | causal over the window | inside each document |
 |---|---|---|
+| `flash4` | FlashAttention-4, where installed | FlashAttention-4, documents by their boundaries |
 | `cudnn` | `scaled_dot_product_attention`, cuDNN's kernels | - |
 | `flash` | the same, FlashAttention-2 | FlashAttention-2, documents by their boundaries |
 | `flex`  | - | FlexAttention, compiled, block mask |
@@ -22,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from models import flash_attention_4
 from models.errors import ModelError
 
 SDPA = {"cudnn": SDPBackend.CUDNN_ATTENTION, "flash": SDPBackend.FLASH_ATTENTION, "math": SDPBackend.MATH}
@@ -50,23 +52,31 @@ def packing(documents_BT: Tensor) -> Packing:
     return Packing(boundaries_S1, documents_BT, int(boundaries_S1.diff().max()))
 
 
-def choose_backend(name: str, device: torch.device, masked: bool) -> str:
-    """`auto` resolved for a device; ModelError for a choice that can't run.
+def choose_backend(name: str, device: torch.device, masked: bool, width: int) -> str:
+    """`auto` resolved for a device and a head width; ModelError for a choice that can't run.
 
-    cuDNN's kernels were the fastest on Hopper GPUs (see docs/training.md), but have no deterministic backward
-    pass.
+    On Hopper GPUs FlashAttention-4 was the fastest, then cuDNN's kernels (see docs/training.md), which have
+    no deterministic backward pass and don't keep documents apart.
     """
     if name == "auto":
         if device.type != "cuda":
             return "math"
         hopper = torch.cuda.get_device_capability(device) >= (9, 0)
+        if hopper and flash_attention_4.fits(width) and flash_attention_4.installed():
+            return "flash4"
         exact = torch.are_deterministic_algorithms_enabled()
         return "cudnn" if hopper and not exact and not masked else "flash"
     if masked and name == "cudnn":
-        raise ModelError("attention: cudnn can't keep documents apart here; choose auto, flash, flex or math")
+        raise ModelError(
+            "attention: cudnn can't keep documents apart here; choose auto, flash4, flash, flex or math"
+        )
     if not masked and name == "flex":
         raise ModelError(
-            "attention: flex is for document masks; without them choose auto, cudnn, flash or math"
+            "attention: flex is for document masks; without them choose auto, flash4, cudnn, flash or math"
+        )
+    if name == "flash4" and not flash_attention_4.fits(width):
+        raise ModelError(
+            f"attention: flash4 gives wrong gradients for heads of {width}; choose auto, cudnn, flash or math"
         )
     if device.type != "cuda" and name != "math":
         raise ModelError(f"attention: {name} needs a GPU; choose auto or math")
@@ -87,7 +97,10 @@ def attend(
 
     On a GPU K must be a multiple of 8 (see `padded_width`).
     """
-    if pack is not None and backend == "flash":
+    if backend == "flash4":
+        where, longest = (None, None) if pack is None else (pack.boundaries_S1, pack.longest)
+        y = flash_attention_4.flash_attention_4(q_BTHK, k_BTGK, v_BTGK, where, longest, scale)
+    elif pack is not None and backend == "flash":
         y = _documents_by_boundaries(q_BTHK, k_BTGK, v_BTGK, pack, scale)
     elif pack is not None and backend == "flex":
         mask = _block_mask(pack.documents_BT)

@@ -259,9 +259,10 @@ def attention_rows(name: str) -> Iterator[dict[str, Any]]:
     wide, scale = padded_width(rung.head_width, "flash"), rung.head_width**-0.5
     qkv = torch.randn(B, WINDOW, 3 * rung.heads, wide, device="cuda", dtype=torch.bfloat16)
     documents = (torch.rand(B, WINDOW, device="cuda") < 1 / 700).cumsum(1)
-    for masked, way in [(False, "cudnn"), (False, "flash"), (True, "flash"), (True, "flex")]:
+    ways = [(False, "flash4"), (False, "cudnn"), (False, "flash")]
+    for masked, way in [*ways, (True, "flash4"), (True, "flash"), (True, "flex")]:
         try:
-            way = choose_backend(way, qkv.device, masked)  # noqa: PLW2901
+            way = choose_backend(way, qkv.device, masked, rung.head_width)  # noqa: PLW2901
             q, k, v = (x.requires_grad_() for x in qkv.detach().split(rung.heads, dim=2))
             pack = packing(documents) if masked else None
             y = attend(q, k, v, pack, way, scale)

@@ -83,7 +83,7 @@ class TrainConfig(BaseModel):
         "auto", description="fused: kernels/ in Triton; plain: PyTorch. auto: fused on a GPU"
     )
     compile: bool = Field(False, description="torch.compile the plain backend")
-    attention: Literal["auto", "cudnn", "flash", "flex", "math"] = Field(
+    attention: Literal["auto", "flash4", "cudnn", "flash", "flex", "math"] = Field(
         "auto", description="see models/attention.py"
     )
     parallel: Literal["ddp", "fsdp"] = Field(

@@ -75,7 +75,7 @@ class Engine:
 
     def attention(self, masked: bool) -> str:
         """The attention that runs."""
-        return choose_backend(self.options.attention, self.device, masked)
+        return choose_backend(self.options.attention, self.device, masked, self.model.rung.head_width)
 
     def accumulate(self, batch: MicroBatch, scale: Tensor) -> None:
         """Add a micro-batch's gradient and loss; `scale` is 1 / targets of the whole step, over all

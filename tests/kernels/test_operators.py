@@ -124,6 +124,22 @@ def test_split_rotate(heads: int, key_heads: int, width: int, normed: bool, dtyp
     )
 
 
+def test_gradients_that_lie_side_by_side_are_turned_in_place() -> None:
+    """The same numbers, as parts of one tensor and each on its own."""
+    B, T, heads, key_heads, width = 2, 9, 4, 2, 48
+    cos, sin = rotations(T, width, 10_000.0, torch.device(DEVICE))
+    together = torch.randn(B, T, heads + 2 * key_heads, width, device=DEVICE)
+    found = []
+    for apart in (True, False):
+        qkv = torch.zeros(B * T, (heads + 2 * key_heads) * width, device=DEVICE, requires_grad=True)
+        parts = together.clone().split((heads, key_heads, key_heads), dim=2)
+        upstream = [x.contiguous() for x in parts] if apart else parts
+        torch.autograd.backward(split_rotate(qkv * 1, cos, sin, heads, key_heads, None), upstream)
+        assert torch.equal(parts[0], together[:, :, :heads]) == apart  # turned there, or left alone
+        found.append(qkv.grad)
+    assert error(found[1], found[0]) < BOUNDS[torch.float32]
+
+
 @dtypes
 def test_split_rotate_of_padded_heads(dtype: torch.dtype) -> None:
     """Heads of 42 in rows of 48: what lies beyond is zero, its gradient too."""

@@ -2,14 +2,17 @@
 
     python -m models.resume_check --tokens TOKENS --work /tmp/check --rung 20M --steps 120
 
-Prints JSON. `deterministic`: whether killed and unharmed run end with the same bytes of weights. `fast`: the
-largest difference of each loss curve, after the kill, to that of the nearest unharmed run.
+Prints JSON. `deterministic`: whether killed and unharmed run end with the same bytes of weights. `fast`:
+whether the loss curves of killed runs, from the middle on, lie in the spread of unharmed ones: the distance
+of two curves is the largest difference of a step's losses, the spread the largest distance of two unharmed
+runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -76,8 +79,8 @@ def deterministic(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def fast(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Runs unharmed and as many killed: how far each one's losses, from the middle on, are from the nearest
-    unharmed other's.
+    """Runs unharmed and as many killed: the distances of unharmed ones from each other, and of each killed
+    one from the nearest unharmed one.
     """
     names = [f"{kind}-{i}" for i in range(arguments.runs) for kind in ("unharmed", "killed")]
     at = {}
@@ -87,12 +90,20 @@ def fast(arguments: argparse.Namespace) -> dict[str, Any]:
         else:
             run_whole(arguments, arguments.work / name, [])
     late = {name: losses(arguments.work / name)[arguments.steps // 2 :] for name in names}
-    unharmed = [name for name in names if name.startswith("unharmed")]
-    nearest = {
-        name: min(max(map(abs, map(float.__sub__, late[name], late[o]))) for o in unharmed if o != name)
-        for name in names
+    unharmed = [name for name in names if name not in at]
+    between = [distance(late[a], late[b]) for a, b in itertools.combinations(unharmed, 2)]
+    nearest = {name: min(distance(late[name], late[other]) for other in unharmed) for name in at}
+    return {
+        "killed_after_step": at,
+        "between_unharmed": between,
+        "killed_from_the_nearest_unharmed": nearest,
+        "within_the_spread": max(nearest.values()) <= max(between),
     }
-    return {"killed_after_step": at, "to_the_nearest_unharmed": nearest}
+
+
+def distance(a: list[float], b: list[float]) -> float:
+    """The largest difference of two curves at the same step."""
+    return max(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
 PROOFS = {"deterministic": deterministic, "fast": fast}

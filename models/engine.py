@@ -74,7 +74,9 @@ class Engine:
         self._loss = torch.zeros((), device=self.device)
 
     def attention(self, masked: bool) -> str:
-        """The attention that runs."""
+        """The attention that runs; in float32 on a GPU, which the libraries' kernels lack, the plain one."""
+        if self.options.attention == "auto" and not self.options.bfloat16:
+            return "math"
         return choose_backend(self.options.attention, self.device, masked, self.model.rung.head_width)
 
     def accumulate(self, batch: MicroBatch, scale: Tensor) -> None:

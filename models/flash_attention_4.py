@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.errors import ModelError
 
-REMEDY = "pip install 'blu-werp[flash]'"
+REMEDY = "pip install '.[flash]'"
 
 
 def fits(width: int) -> bool:

@@ -1,9 +1,12 @@
 """SwiGLU's feed-forward layer (arXiv 2002.05202), y = (silu(x Gᵀ) * (x Uᵀ)) Wᵀ, pointwise parts inside.
 
 Apart, the pointwise passes move gate, up, the hidden layer and its gradient through memory once more: 6 % of
-a step of the 1B rung. Here a tile of the first product holds gate and up of the same columns, which are
-multiplied before they leave the chip; the backward product that makes the hidden layer's gradient turns it at
-once into that of gate and up. The other four products are the library's.
+a step of the 1B rung. Here a tile of the first product holds gate and up of the same columns, and what leaves
+the chip is h = silu(gate) * up and its slopes, the derivatives by gate and by up. The backward product that
+makes h's gradient multiplies it by them at once. The other four products are the library's.
+
+Slopes, and not gate and up, because a backward epilogue that computed the sigmoid again took longer than half
+of its product: a tensor core waits for it.
 
 Launches are those that were the fastest on an H100; docs/training.md tells what lost.
 
@@ -96,28 +99,28 @@ class _FeedForward(torch.autograd.Function):
         gate_up_sink: Tensor | None, down_sink: Tensor | None,
     ) -> Tensor:  # fmt: skip
         (N, D), F = x_ND.shape, down_DF.shape[1]
-        gate_up_N2F = torch.empty(N, 2 * F, dtype=x_ND.dtype, device=x_ND.device)
+        slopes_N2F = torch.empty(N, 2 * F, dtype=x_ND.dtype, device=x_ND.device)
         h_NF = torch.empty(N, F, dtype=x_ND.dtype, device=x_ND.device)
         n, f, d = 128, 128, 64
         feed_forward_fwd_kernel[_grid(x_ND, n, F, f)](
             _blocks(x_ND, n, d), _blocks(gate_up_2FD.view(2, F, D), 2, f, d),
-            _blocks(gate_up_N2F[:, :F], n, f), _blocks(gate_up_N2F[:, F:], n, f), _blocks(h_NF, n, f),
+            _blocks(slopes_N2F[:, :F], n, f), _blocks(slopes_N2F[:, F:], n, f), _blocks(h_NF, n, f),
             N, F, D, BLOCK_N=n, BLOCK_F=f, BLOCK_D=d, GROUP=16, num_warps=8, num_stages=3,
         )  # fmt: skip
-        ctx.save_for_backward(x_ND, gate_up_2FD, down_DF, gate_up_N2F, h_NF)
+        ctx.save_for_backward(x_ND, gate_up_2FD, down_DF, slopes_N2F, h_NF)
         ctx.sinks = gate_up_sink, down_sink
         return h_NF @ down_DF.T
 
     @staticmethod
     def backward(ctx: Any, dy_ND: Tensor) -> tuple[Tensor | None, ...]:
-        x_ND, gate_up_2FD, down_DF, gate_up_N2F, h_NF = ctx.saved_tensors
+        x_ND, gate_up_2FD, down_DF, slopes_N2F, h_NF = ctx.saved_tensors
         (N, D), F = x_ND.shape, down_DF.shape[1]
-        dgate_up_N2F = torch.empty_like(gate_up_N2F)
+        dgate_up_N2F = torch.empty_like(slopes_N2F)
         n, f, d = 128, 256, 64
         feed_forward_bwd_kernel[_grid(x_ND, n, F, f)](
             _blocks(dy_ND, n, d), _blocks(down_DF, d, f),
             *(_blocks(x[:, at], n, f // 2)
-              for x in (gate_up_N2F, dgate_up_N2F) for at in (slice(F), slice(F, None))),
+              for x in (slopes_N2F, dgate_up_N2F) for at in (slice(F), slice(F, None))),
             N, F, D, BLOCK_N=n, BLOCK_F=f, BLOCK_D=d, GROUP=16, num_warps=8, num_stages=3,
         )  # fmt: skip
         gate_up_sink, down_sink = ctx.sinks

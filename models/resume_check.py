@@ -2,6 +2,7 @@
 
     python -m models.resume_check --tokens TOKENS --work /tmp/check --rung 20M --steps 120
 
+Flags that it does not know go to the trainer (`--attention cudnn`).
 Prints JSON. `deterministic`: whether killed and unharmed run end with the same bytes of weights. `fast`:
 whether the loss curves of killed runs, from the middle on, lie in the spread of unharmed ones: the distance
 of two curves is the largest difference of a step's losses, the spread the largest distance of two unharmed
@@ -31,7 +32,7 @@ def command(arguments: argparse.Namespace, output: Path, extra: list[str]) -> li
         sys.executable, "-m", "models.train", "--tokens", str(arguments.tokens), "--output", str(output),
         "--rung", arguments.rung, "--steps", str(arguments.steps), "--batch-size", str(arguments.batch_size),
         "--window", str(arguments.window), "--checkpoint-every", str(every),
-        "--learning-rate", "1e-3", *extra,
+        "--learning-rate", "1e-3", *arguments.trainer, *extra,
     ]  # fmt: skip
 
 
@@ -124,7 +125,8 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=int, default=2, help="unharmed runs of the fast proof, and killed ones"
     )
-    arguments = parser.parse_args()
+    arguments, trainer = parser.parse_known_args()
+    arguments.trainer = trainer
     if arguments.runs < 2:
         parser.error("--runs: two at least, to have something to compare with")
     shutil.rmtree(arguments.work, ignore_errors=True)

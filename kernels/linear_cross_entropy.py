@@ -10,8 +10,6 @@ z-loss (PaLM, arXiv 2204.02311): z x log(Z)², which keeps the logits' scale fro
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -55,15 +53,17 @@ def cross_entropy_kernel(
                 zeros = tl.zeros([BLOCK_V], logits_ptr.dtype.element_ty)
                 tl.store(logits_ptr + start + cols, zeros, mask=start + cols < V)
         return
-    high = tl.full([BLOCK_V], -3.0e38, tl.float32)  # finite: -inf - -inf would be nan in lanes beyond V
+    # exp2 of what is scaled by log2(e): one instruction where exp is five.
+    log2_e: tl.constexpr = 1.4426950408889634
+    high = tl.full([BLOCK_V], -1.0e38, tl.float32)  # finite: -inf - -inf would be nan in lanes beyond V
     total = tl.zeros([BLOCK_V], tl.float32)
     for start in range(0, V, BLOCK_V):
         x = tl.load(logits_ptr + start + cols, mask=start + cols < V, other=float("-inf")).to(tl.float32)
         higher = tl.maximum(high, x)
-        total = total * tl.exp(high - higher) + tl.exp(x - higher)
+        total = total * tl.exp2((high - higher) * log2_e) + tl.exp2((x - higher) * log2_e)
         high = higher
     top = tl.max(high, 0)
-    log_z = top + tl.log(tl.sum(total * tl.exp(high - top), 0))
+    log_z = top + tl.log(tl.sum(total * tl.exp2((high - top) * log2_e), 0))
     at_target = tl.load(logits_ptr + target).to(tl.float32)
     tl.store(losses_ptr + row, log_z - at_target)
     tl.store(log_z_ptr + row, log_z)
@@ -73,7 +73,7 @@ def cross_entropy_kernel(
         for start in range(0, V, BLOCK_V):
             inside = start + cols < V
             x = tl.load(logits_ptr + start + cols, mask=inside, other=float("-inf")).to(tl.float32)
-            gradient = tl.exp(x - log_z) * slope - tl.where(start + cols == target, scale, 0.0)
+            gradient = tl.exp2((x - log_z) * log2_e) * slope - tl.where(start + cols == target, scale, 0.0)
             tl.store(logits_ptr + start + cols, gradient.to(logits_ptr.dtype.element_ty), mask=inside)
 
 
@@ -95,66 +95,26 @@ def cross_entropy_(
     return losses_C, log_z_C
 
 
-class _LinearCrossEntropy(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        h_ND: Tensor,
-        weight_VD: Tensor,
-        targets_N: Tensor,
-        scale: Tensor,
-        z: float,
-        sink_VD: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        needs = h_ND.requires_grad or weight_VD.requires_grad
-        dh_ND = torch.empty_like(h_ND) if needs else None
-        dweight_VD = torch.zeros(weight_VD.shape, dtype=torch.float32, device=h_ND.device) if needs else None
-        loss = torch.zeros((), dtype=torch.float32, device=h_ND.device)
-        extra = torch.zeros_like(loss)
-        for start in range(0, h_ND.shape[0], CHUNK):
-            h_CD = h_ND[start : start + CHUNK]
-            logits_CV = h_CD @ weight_VD.T
-            losses_C, log_z_C = cross_entropy_(logits_CV, targets_N[start : start + CHUNK], scale, z, needs)
-            loss += losses_C.sum()
-            if z:
-                extra += log_z_C.square().sum()
-            if dh_ND is not None and dweight_VD is not None:
-                torch.mm(logits_CV, weight_VD, out=dh_ND[start : start + CHUNK])
-                accumulate(dweight_VD, logits_CV, h_CD)
-            del logits_CV
-        ctx.save_for_backward(dh_ND, dweight_VD)
-        ctx.sink, ctx.dtype = sink_VD, weight_VD.dtype
-        loss *= scale
-        both = loss + z * scale * extra
-        ctx.mark_non_differentiable(loss)
-        ctx.set_materialize_grads(False)
-        return both, loss
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
-        dh_ND, dweight_VD = ctx.saved_tensors
-        dh_ND.mul_(upstream)
-        if ctx.sink is None:
-            return dh_ND, (dweight_VD * upstream).to(ctx.dtype), None, None, None, None
-        ctx.sink.addcmul_(dweight_VD, upstream.expand_as(dweight_VD))
-        return dh_ND, None, None, None, None, None
-
-
+@torch.no_grad()
 def linear_cross_entropy(
-    h_ND: Tensor,
-    weight_VD: Tensor,
-    targets_N: Tensor,
-    scale: Tensor,
-    z: float = 0.0,
-    sink_VD: Tensor | None = None,
+    h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, scale: Tensor, z: float, sink_VD: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The fused operator; see `linear_cross_entropy_reference`. May be differentiated once.
+    """(scale x sum of loss, gradient by `h_ND`) of scale x sum of (loss + z log(Z)²); the weight's gradient
+    is added to `sink_VD` (float32).
 
-    scale: float32 scalar tensor, 1 / tokens of the whole step say. sink_VD: float32 buffer that the weight's
-    gradient is added to instead of going to autograd.
+    Not an operator of autograd's: gradients come with the loss here, and its factor, known only in a backward
+    pass, would cost both another pass over memory. `scale` (float32 scalar tensor) is the place for a factor.
     """
-    result: tuple[Tensor, Tensor] = _LinearCrossEntropy.apply(h_ND, weight_VD, targets_N, scale, z, sink_VD)
-    return result
+    dh_ND = torch.empty_like(h_ND)
+    loss = torch.zeros((), dtype=torch.float32, device=h_ND.device)
+    for start in range(0, h_ND.shape[0], CHUNK):
+        h_CD = h_ND[start : start + CHUNK]
+        logits_CV = h_CD @ weight_VD.T
+        loss += cross_entropy_(logits_CV, targets_N[start : start + CHUNK], scale, z, True)[0].sum()
+        torch.mm(logits_CV, weight_VD, out=dh_ND[start : start + CHUNK])
+        accumulate(sink_VD, logits_CV, h_CD)
+        del logits_CV
+    return loss * scale, dh_ND
 
 
 def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:

@@ -87,15 +87,15 @@ class Engine:
             from models import fused  # noqa: PLC0415 - needs Triton
 
             way = self.attention(batch.pack is not None)
-            total, loss = fused.loss(
+            self._loss += fused.accumulate(
                 self.model, batch.tokens, batch.targets, batch.pack, scale, self.options.z_loss, way
             )
         else:
             losses, log_z = self._plain(self.model, batch.tokens, batch.targets, documents(batch))
             loss = losses.sum() * scale
             total = loss + self.options.z_loss * log_z.square().sum() * scale
-        total.backward()  # type: ignore[no-untyped-call]
-        self._loss += loss.detach()
+            total.backward()  # type: ignore[no-untyped-call]
+            self._loss += loss.detach()
 
     def update(self, rate: float) -> Outcome:
         """Sum gradients and loss over processes, take the step, begin anew."""

@@ -69,7 +69,7 @@ def _padded(module: nn.Linear, K: int, wide: int, dim: int) -> tuple[Tensor, Ten
     return functional.pad(weight.view(weight.shape[0], -1, K), (0, wide - K)).flatten(1), None
 
 
-def loss(
+def accumulate(
     model: Decoder,
     tokens_BT: Tensor,
     targets_BT: Tensor,
@@ -77,11 +77,14 @@ def loss(
     scale: Tensor,
     z: float,
     backend: str,
-) -> tuple[Tensor, Tensor]:
-    """(scale x summed loss with z-loss, scale x summed loss alone, detached)."""
+) -> Tensor:
+    """Add the gradient of scale x summed loss, with z-loss; returns scale x summed loss without it."""
     h_ND = hidden_states(model, tokens_BT, pack, backend)
-    weight = model.head.weight
-    return linear_cross_entropy(h_ND, weight, targets_BT.flatten(), scale, z, _sink(weight))
+    weight, sink = model.head.weight, _sink(model.head.weight)
+    assert sink is not None
+    loss, dh_ND = linear_cross_entropy(h_ND, weight, targets_BT.flatten(), scale, z, sink)
+    h_ND.backward(dh_ND)  # type: ignore[no-untyped-call]
+    return loss
 
 
 @torch.no_grad()

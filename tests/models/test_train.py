@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-import models.train
+import models.run
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import TrainConfig, read_config
 from models.data import Tokens, token_bytes
@@ -155,7 +155,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int, run: TrainConfig) -> N
     class Killed(BaseException):
         pass
 
-    original = models.train.Run.launch
+    original = models.run.Run.launch
 
     def launch(self: Any, data: Any) -> Any:
         if self.step == at:
@@ -163,7 +163,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int, run: TrainConfig) -> N
         return original(self, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(models.train.Run, "launch", launch)
+        patch.setattr(models.run.Run, "launch", launch)
         with pytest.raises(Killed):
             train(run)
 
@@ -296,14 +296,14 @@ def test_the_guard_skips_a_jump_and_forgets_it() -> None:
 def test_a_nan_is_stopped_with_its_batch_and_spoils_no_weight(
     tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = models.train.Run.launch
+    original = models.run.Run.launch
 
     def launch(self: Any, data: Any) -> Any:
         if self.step == 4:
             self.engine.flat.gradient[7] = float("nan")
         return original(self, data)
 
-    monkeypatch.setattr(models.train.Run, "launch", launch)
+    monkeypatch.setattr(models.run.Run, "launch", launch)
     with pytest.raises(ModelError, match=r"step 5: .*norm nan(?s:.*)tokens \d+-\d+, documents \d+-\d+"):
         train(config(tokens, tmp_path, checkpoint_every=4))
     _, state = read_state(tmp_path / "checkpoints/step-0000004")
@@ -316,7 +316,7 @@ def test_an_evaluation_that_fails_costs_no_training(
     def fail(*_: Any) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(models.train.Run, "evaluate", fail)
+    monkeypatch.setattr(models.run.Run, "evaluate", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         train(config(tokens, tmp_path, steps=4))
     assert load_checkpoint(tmp_path / "checkpoints/step-0000004").config["rung"]["name"] == "tiny"

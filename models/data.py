@@ -102,6 +102,11 @@ class Tokens:
         """The windows of `window` positions that begin at the token positions `starts`."""
         where = starts[:, None] + np.arange(window + 1)
         ids = torch.from_numpy(self.tokens[where].astype(np.int64))
+        if int(ids.max()) >= self.metadata["vocabulary"]:
+            raise ModelError(
+                f"{self.folder}: id {int(ids.max())} is not of its {self.metadata['vocabulary']} entries; "
+                "the tokens are damaged, tokenize again"
+            )
         documents = torch.from_numpy(np.searchsorted(self.offsets, where, side="right"))
         targets = ids[:, 1:].masked_fill(documents[:, 1:] != documents[:, :-1], IGNORED)
         return Batch(ids[:, :-1], targets, documents[:, :-1])
@@ -113,7 +118,9 @@ def _map(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
             reader = pa.ipc.open_file(source)
             column = reader.get_batch(0).column(0)
             metadata = json.loads((reader.schema.metadata or {})[b"werp.tokens"])
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+            for key in ("vocabulary", "tokens_sha256", "tokenizer_sha256"):
+                metadata[key]
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: not a token table ({error}); write it with werp tokenize") from error
     return column.to_numpy(zero_copy_only=True), metadata
 

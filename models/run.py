@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from models.checkpoint import shape_of, write_checkpoint
+from models.checkpoint import make_folder, shape_of, write_checkpoint
 from models.config import TrainConfig
 from models.data import DataOrder, Row, Tokens, token_bytes
 from models.decoder import Decoder
@@ -32,7 +32,7 @@ from models.plots import plot_losses
 from models.prefetch import Prefetcher, Step
 from models.processes import Processes
 from models.progress import Reporter
-from models.resume import cut_metrics, refuse_changes
+from models.resume import clear, cut_metrics, refuse_changes, refuse_finished, refuse_other_tokenizer
 from models.schedule import learning_rate
 from models.state import Checkpointer, checkpoints, read_state
 from models.validation import Validation, validate
@@ -56,6 +56,7 @@ class Run:
 
     def __init__(self, config: TrainConfig, group: Processes) -> None:
         self.config, self.group = config, group
+        make_folder(config.output)
         self.folders = [Tokens.open(folder) for folder in config.folders]
         self.tokenizer = self.folders[0].tokenizer_bytes()
         self.rung = LADDER[config.rung]
@@ -69,6 +70,7 @@ class Run:
         self.order = DataOrder(self.folders, config.window, self.plan.batch, config.seed, config.weights)
         self.steps = None if config.seconds else self.plan.steps
         self.engine = make_engine(config, self.rung, self.vocabulary, self.plan, group)
+        self.attention = self.engine.attention(config.documents == "apart")  # refused now, not at the end
         self.checkpointer = Checkpointer(config.output, config.keep, self.tokenizer)
         self.lengths = token_bytes(Tokenizer.from_str(self.tokenizer.decode()))
         self.step, self.seconds_before, self.paused = 0, 0.0, 0.0
@@ -82,20 +84,21 @@ class Run:
         return self.group.rank == 0
 
     def resume(self) -> None:
-        """Take up the last checkpoint of an unfinished run; begin anew where there is none or it was
-        finished.
+        """Take up the last checkpoint of an unfinished run; begin anew where there is none, or over a
+        finished run when told to.
         """
         output = self.config.output
+        finished = refuse_finished(output, self.config.force)
         found = checkpoints(output / "checkpoints")
-        if (output / "config.json").exists() or not found:
+        self.group.barrier()  # all have looked before anything goes
+        if finished or not found:
             if self.leads:
-                shutil.rmtree(output / "checkpoints", ignore_errors=True)
-                (output / "config.json").unlink(missing_ok=True)
-                (output / "metrics.jsonl").unlink(missing_ok=True)
+                clear(output)
             self.group.barrier()
             return
         facts, state = read_state(found[-1])
         refuse_changes(facts, self.config, self.order.fingerprint, found[-1])
+        refuse_other_tokenizer(found[-1], self.tokenizer)
         self.engine.load(state)
         self.step, self.seconds_before = facts["step"], facts["seconds"]
         self.skipped = facts["skipped"]
@@ -108,7 +111,6 @@ class Run:
     def train(self) -> dict[str, Any]:
         """All steps, the validations and checkpoints between them; returns what config.json tells."""
         config, device = self.config, self.group.device
-        config.output.mkdir(parents=True, exist_ok=True)
         self.resume()
         first = self.step
         micro = min(config.micro_batch, self.plan.batch // self.group.world)
@@ -126,29 +128,25 @@ class Run:
                 stack.enter_context((config.output / "metrics.jsonl").open("a")) if self.leads else None
             )
             self.board = (
-                stack.enter_context(tensorboard(config.output)) if config.tensorboard and self.leads else None
+                stack.enter_context(tensorboard(config.output, first))
+                if config.tensorboard and self.leads
+                else None
             )
             self.reporter = stack.enter_context(Reporter(quiet=not self.leads))
-            if (
-                first
-                and self.due(config.evaluate_every)
-                and first not in [step for step, _ in self.validations]
-            ):
-                self.validations.append(
-                    (first, self.evaluate())
-                )  # the kill came between checkpoint and evaluation
-            while not self.finished():
+            over = self.finished()
+            if first and (over or self.due(config.evaluate_every)):
+                self.validations.append((first, self.evaluate()))  # killed between checkpoint and evaluation
+            while not over:
                 launched = self.launch(next(prefetcher))
                 if pending is not None:
                     self.settle(pending)
                 pending = launched
                 self.step += 1
-                if self.due(config.checkpoint_every) or self.due(config.evaluate_every) or self.finished():
+                over = self.finished()  # asked once a step: by the clock the answer changes
+                if self.due(config.checkpoint_every) or self.due(config.evaluate_every) or over:
                     self.settle(pending)
                     pending = None
-                    self.save_and_evaluate()
-            if pending is not None:
-                self.settle(pending)
+                    self.save_and_evaluate(over)
         return self.finish(self.step - first)
 
     def seconds(self) -> float:
@@ -224,14 +222,13 @@ class Run:
         flops = self.rung.flops_per_token(self.config.window, self.vocabulary)
         return tokens_per_second * flops / (peak * self.group.world)
 
-    def save_and_evaluate(self) -> None:
-        """The checkpoint first: an evaluation that fails costs no training."""
+    def save_and_evaluate(self, over: bool) -> None:
+        """The checkpoint first: an evaluation that fails costs no training. At the end it is waited for."""
         pause = time.monotonic()
-        if self.due(self.config.checkpoint_every) and not self.finished():
+        if self.due(self.config.checkpoint_every) or over:
             self.save()
-        if self.due(self.config.evaluate_every) or self.finished():
-            if self.finished():
-                self.save()
+        if self.due(self.config.evaluate_every) or over:
+            if over:
                 self.checkpointer.wait()
             self.validations.append((self.step, self.evaluate()))
             if self.board is not None and self.validations[-1][1].loss is not None:
@@ -284,7 +281,7 @@ class Run:
                 "batch_size": self.plan.batch, "learning_rate": self.plan.learning_rate,
                 "weight_decay": self.plan.weight_decay, "z_loss": self.plan.z_loss,
                 "backend": self.engine.backend,
-                "attention": self.engine.attention(self.config.documents == "apart"),
+                "attention": self.attention,
                 "processes": self.group.world,
                 "device": device_name(self.group.device), "torch": torch.__version__,
             },
@@ -356,15 +353,15 @@ def make_engine(config: TrainConfig, rung: Rung, vocabulary: int, run: Plan, gro
     return Engine(model, options, optimizer)
 
 
-def tensorboard(output: Path) -> Any:
-    """A writer of TensorBoard events."""
+def tensorboard(output: Path, first: int) -> Any:
+    """A writer of TensorBoard events; what an earlier run wrote of steps after `first` is not shown."""
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
     except ImportError as error:
         raise ModelError(
             "tensorboard: the package tensorboard is missing; pip install tensorboard"
         ) from error
-    return SummaryWriter(str(output / "tensorboard"))
+    return SummaryWriter(str(output / "tensorboard"), purge_step=first + 1)
 
 
 def device_name(device: torch.device) -> str:

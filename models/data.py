@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,8 @@ from models.errors import ModelError
 IGNORED = -100  # target of a position whose next token is another document's
 STRETCHES = 16  # at most, see Tokens.stretches
 CYCLE = 1024  # windows over which the mixture is exact
+END = "<|endoftext|>"
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True)
@@ -302,13 +305,29 @@ def held_out_batches(tokens: Tokens, window: int, limit: int, rows: int = 1) -> 
 
 
 def token_bytes(tokenizer: Tokenizer) -> NDArray[np.int64]:
-    """Bytes of text each id of a byte-level vocabulary stands for; 0 for special tokens.
+    """Bytes of text that each id stands for; 0 for special tokens and the one that ends documents.
 
-    In the byte-level alphabet every character is one byte; added tokens hold their text as it is.
+    In a byte-level vocabulary every character is one byte. In SentencePiece's a "▁" is a blank and <0x0A> a
+    byte. Of other kinds (WordPiece) nobody can tell: all zeros. Added tokens hold their text as it is.
     """
+    size = bytes_in(tokenizer)
     lengths = np.zeros(max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1, dtype=np.int64)
     for text, number in tokenizer.get_vocab(with_added_tokens=False).items():
-        lengths[number] = len(text)
+        lengths[number] = size(text)
     for number, added in tokenizer.get_added_tokens_decoder().items():
         lengths[number] = 0 if added.special else len(added.content.encode())
+    end = tokenizer.token_to_id(END)
+    if end is not None:
+        lengths[end] = 0
     return lengths
+
+
+def bytes_in(tokenizer: Tokenizer) -> Callable[[str], int]:
+    """The bytes of text in an entry, by the kind of the tokenizer."""
+    facts = json.loads(tokenizer.to_str())
+    steps = json.dumps([facts["pre_tokenizer"], facts["decoder"]], ensure_ascii=False)
+    if '"ByteLevel"' in steps:
+        return len
+    if "▁" in steps or facts["model"].get("byte_fallback"):
+        return lambda text: 1 if BYTE.fullmatch(text) else len(text.replace("▁", " ").encode())
+    return lambda text: 0

@@ -18,11 +18,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from models.checkpoint import load_checkpoint, make_folder, write_whole
+from models.data import END
 from models.decoder import NORM_EPS, ROPE_BASE, Decoder
 from models.errors import ModelError
 from models.ladder import Rung
-
-END = "<|endoftext|>"
 
 
 def hugging_face_config(

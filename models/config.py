@@ -197,6 +197,9 @@ def _explain(detail: Any, flags: dict[str, Any], file: Path | None) -> str:
     if detail["type"] == "missing":
         return f"{key}: missing; give --{key} or put it into the --config file"
     where = f"--{key.replace('_', '-')}" if key in flags else f"{file}: {key}"
+    where += "".join(f" {part}" for part in detail["loc"][1:])  # of a source: its number and key
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key{nearest(str(detail['loc'][-1]), Source.model_fields)}"
     return f"{where}: {detail['input']!r} is not valid: {detail['msg']}"
 
 

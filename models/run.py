@@ -38,6 +38,7 @@ from models.state import Checkpointer, checkpoints, read_state
 from models.validation import Validation, validate
 
 VOCABULARY_MULTIPLE = 128  # the embedding is padded to it, as DataDecide pads 50,280 to 50,304
+MOST_SKIPPED = 32  # steps on end that the spike guard may skip
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Run:
         self.step, self.seconds_before, self.paused = 0, 0.0, 0.0
         self.losses: list[tuple[int, float]] = []
         self.validations: list[tuple[int, Validation]] = []
-        self.skipped = 0
+        self.skipped = self.skipped_now = 0
 
     @property
     def leads(self) -> bool:
@@ -185,13 +186,9 @@ class Run:
         return 0.05 if self.steps is None else min(0.1, self.plan.warmup_steps / self.steps)
 
     def settle(self, done: Pending) -> None:
-        """Read a step's outcome; stop on values that are not finite, naming the batch."""
+        """Read a step's outcome and write it down."""
         loss, norm, taken = (float(x) for x in (done.outcome.loss, done.outcome.norm, done.outcome.taken))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise ModelError(
-                f"step {done.step}: the loss is {loss}, the gradient's norm {norm}; lower --learning-rate, "
-                f"or look at the batch:\n{self.order.describe(done.rows)}"
-            )
+        self.stop_where_lost(done, loss, norm, taken > 0)
         self.skipped += not taken
         self.losses.append((done.step, loss))
         seconds, tokens = self.seconds(), done.step * self.plan.batch * self.config.window
@@ -213,6 +210,22 @@ class Run:
             for key in ("loss", "learning_rate", "gradient_norm"):
                 self.board.add_scalar(key, row[key], done.step)
         self.reporter.step(done.step, min(1.0, done.share), loss, tokens, seconds, self.utilization(rate))
+
+    def stop_where_lost(self, done: Pending, loss: float, norm: float, taken: bool) -> None:
+        """Stop on values that are not finite, naming the batch, and when no step is taken any more."""
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise ModelError(
+                f"step {done.step}: the loss is {loss}, the gradient's norm {norm}; lower --learning-rate, "
+                f"or look at the batch:\n{self.order.describe(done.rows)}"
+            )
+        self.skipped_now = 0 if taken else self.skipped_now + 1
+        if self.skipped_now == MOST_SKIPPED:
+            # The guard compares with steps that were taken: it would skip all that follow, too.
+            raise ModelError(
+                f"step {done.step}: {MOST_SKIPPED} steps on end were skipped as jumps of loss ({loss:.3f}) "
+                "or gradient norm, so a step before them spoilt the weights, or the data changed; lower "
+                "--learning-rate, or take every step with --spike 0"
+            )
 
     def utilization(self, tokens_per_second: float) -> float | None:
         """Model FLOPs utilization; None on a device whose peak is not known."""

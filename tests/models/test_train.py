@@ -407,6 +407,24 @@ def test_a_nan_is_stopped_with_its_batch_and_spoils_no_weight(
     assert all(x.isfinite().all() for x in state.values())
 
 
+def test_a_run_whose_every_step_is_skipped_stops(
+    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that one step spoilt: the guard compares with what came before, and would skip to the end."""
+    original = models.run.Run.launch
+
+    def launch(self: Any, data: Any) -> Any:
+        if self.step == 40:
+            self.engine.flat.master.mul_(20)
+        return original(self, data)
+
+    monkeypatch.setattr(models.run.Run, "launch", launch)
+    with pytest.raises(ModelError, match=r"step 72: 32 steps on end were skipped.*--spike 0"):
+        train(config(tokens, tmp_path, steps=120))
+    assert sum(json.loads(line)["skipped"] for line in (tmp_path / "metrics.jsonl").open()) == 31
+    assert train(config(tokens, tmp_path, steps=60, spike=0.0))["result"]["skipped_steps"] == 0
+
+
 def test_an_evaluation_that_fails_costs_no_training(
     tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -480,6 +498,10 @@ def test_flags_win_over_the_file_and_mistakes_are_named(tmp_path: Path) -> None:
         (["--config", str(tmp_path / "none.yaml")], "none.yaml: can't be read"),
         (["--output", "o", "--sources", "[{tokens"], "--sources .*can't be read as YAML"),
         (["--output", "o", "--sources", "[{tokens: a}, {tokens: a}]"], "stands there twice"),
+        (
+            ["--output", "o", "--sources", "[{tokens: a, wight: 2}]"],
+            "--sources 0 wight: unknown key .did you mean weight",
+        ),
         (["--config", str(file), "--per-parameter", "inf"], "--per-parameter: 'inf' is not valid"),
         (["--config", str(file), "--seed", str(1 << 63)], "--seed: .* is not valid"),
     ):

@@ -43,7 +43,13 @@ def clear(output: Path) -> None:
 def refuse_other_tokenizer(folder: Path, tokenizer: bytes) -> None:
     """ModelError when the checkpoint's ids meant other texts: with other data, too, they must be the same."""
     path = folder / "tokenizer.json"
-    if path.read_bytes() != tokenizer:
+    try:
+        before = path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: can't be read ({error.strerror}); remove {folder} to go on from the one before it"
+        ) from error
+    if before != tokenizer:
         raise ModelError(
             f"{path}: the run began with another tokenizer, its ids mean other texts; tokenize with this one"
         )

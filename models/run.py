@@ -100,7 +100,12 @@ class Run:
         facts, state = read_state(found[-1])
         refuse_changes(facts, self.config, self.order.fingerprint, found[-1])
         refuse_other_tokenizer(found[-1], self.tokenizer)
-        self.engine.load(state)
+        try:
+            self.engine.load(state)
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"{found[-1]}: not a state of this model ({error}); remove it to go on from the one before it"
+            ) from error
         self.step, self.seconds_before = facts["step"], facts["seconds"]
         self.skipped = facts["skipped"]
         self.validations = [(step, Validation(**values)) for step, values in facts["validations"]]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 
@@ -319,8 +319,17 @@ def test_a_damaged_state_is_named(tokens: Path, tmp_path: Path, monkeypatch: pyt
     run = config(tokens, tmp_path, steps=8, checkpoint_every=3)
     interrupted(monkeypatch, 4, run)
     state = tmp_path / "checkpoints/step-0000003/state-00000-of-00001.safetensors"
+    shutil.copyfile(state, tmp_path / "whole.safetensors")
     state.write_bytes(state.read_bytes()[:-7])
     with pytest.raises(ModelError, match=r"state-00000.*remove"):
+        train(run)
+    tensors = load_file(tmp_path / "whole.safetensors")
+    del tensors["moment/head.weight"]
+    save_file(tensors, state)
+    with pytest.raises(ModelError, match=r"not a state of this model .*head.*remove"):
+        train(run)
+    (state.parent / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"tokenizer\.json: can't be read.*remove"):
         train(run)
 
 

@@ -83,7 +83,7 @@ demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; IN
 	echo "== tokenize: shards to tokens"; \
 	$(BIN)/werp tokenize --run $(OUT)/run --output $(OUT)/tokens; \
 	echo "== train: a 4M-parameter decoder for a minute on the CPU"; \
-	$(BIN)/python -m models.train --config models/configs/demo.yaml --tokens $(OUT)/tokens --output $(OUT)/model; \
+	$(BIN)/python -m models.train --config models/configs/demo.yaml --tokens $(OUT)/tokens --output $(OUT)/model --force; \
 	echo "== score: one multiple-choice task"; \
 	$(BIN)/python -m eval_harness run --model $(OUT)/model --tasks arc_easy --limit 50 --output $(OUT)/scores.json; \
 	echo; printf '%s\n' "Where everything lies:" \

@@ -8,6 +8,7 @@ What takes seconds to import (torch, SciPy, matplotlib) is imported by the comma
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import os
 import sys
@@ -21,7 +22,7 @@ from rich.console import Console
 from eval_harness import data, fetch
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
-from eval_harness.results import write_text
+from eval_harness.results import refuse_output, write_text
 from eval_harness.run import plan_table, run_tasks, write_scores
 from eval_harness.table import scores_table
 from eval_harness.task import Task
@@ -79,6 +80,7 @@ def run(
     if dry_run:
         console.print(plan_table(chosen, source, settings))
         return
+    refuse_output(output)
     from eval_harness.adapters import load_model  # noqa: PLC0415
 
     scorer = load_model(model, device, dtype)
@@ -136,6 +138,8 @@ def compare(
     from eval_harness import compare as comparing  # noqa: PLC0415
     from eval_harness.picture import draw_comparison  # noqa: PLC0415
 
+    if output is not None:
+        refuse_output(output)
     found = comparing.compare(a, against or [], metric, draws, without or [])
     console = Console()
     for table in comparing.comparison_tables(found):
@@ -161,6 +165,7 @@ def probe(
     """In-context linear regression: error by number of examples, beside ridge regression and the mean."""
     from eval_harness.probe import picture as drawing  # noqa: PLC0415
 
+    refuse_output(output)
     if model is None:
         from eval_harness.probe.theory import theory  # noqa: PLC0415
 
@@ -208,6 +213,8 @@ def decide(
     """Signal-to-noise of each task, and how often a small size ranks two recipes as the largest does."""
     from eval_harness import decide as deciding  # noqa: PLC0415
 
+    if output is not None:
+        refuse_output(output)
     found = deciding.decide(folder)
     console = Console()
     for table in deciding.decision_tables(found):
@@ -261,10 +268,11 @@ def package_version() -> str:
 def main() -> None:
     """Run the command line; an EvalError ends it with its text alone."""
     if sys.argv[1:2] == ["compare"] and "--" in sys.argv:
-        # Typer drops the two dashes: what stands after them becomes options.
+        # Typer drops the two dashes: the paths after them become options; flags after those stay.
         split = sys.argv.index("--")
-        others = [part for path in sys.argv[split + 1 :] for part in ("--against", path)]
-        sys.argv[split:] = others
+        rest = sys.argv[split + 1 :]
+        paths = list(itertools.takewhile(lambda word: not word.startswith("-"), rest))
+        sys.argv[split:] = [part for path in paths for part in ("--against", path)] + rest[len(paths) :]
     try:
         app()
     except EvalError as error:

@@ -71,7 +71,10 @@ class Row(_Typed):
 
 
 class Size(_Typed):
-    """What one size says: the mean over tasks, each task, and the noise floor."""
+    """What one size says: the mean over tasks, each task, and the noise floor.
+
+    seeds: different ones of a side; where the results do not tell them, its runs.
+    """
 
     parameters: int | None
     seeds: int
@@ -144,6 +147,8 @@ def compare(
     reports = [contaminated(report, splits) for report in without]
     runs = [[read_run(path, metric, reports) for path in side] for side in (a, b)]
     same_questions([*runs[0], *runs[1]])
+    for side in runs:
+        refuse_twice(side)
     sizes = []
     for size in sorted({run.size for run in runs[0]}, key=lambda count: count or 0):
         pair = [[run for run in side if run.size == size] for side in runs]
@@ -175,6 +180,18 @@ def same_questions(runs: Sequence[Run]) -> None:
                 )
 
 
+def refuse_twice(side: Sequence[Run]) -> None:
+    """Refuse one model given twice on a side: it would count as another seed."""
+    seen: dict[object, Path] = {}
+    for run in side:
+        model = run.scores.model.get("sha256") or run.path.resolve()
+        if model in seen:
+            raise EvalError(
+                f"{seen[model]} and {run.path} score the same weights; give each seed of a side once"
+            )
+        seen[model] = run.path
+
+
 def compare_size(a: list[Run], b: list[Run], size: int | None, draws: int) -> Size:
     """Pair the runs of one size by their seeds, or by their order where seeds are not told."""
     if len(a) != len(b):
@@ -193,7 +210,7 @@ def compare_size(a: list[Run], b: list[Run], size: int | None, draws: int) -> Si
     macros = [np.mean([side[name].mean(axis=1) for name in names], axis=0) for side in sides]
     return Size(
         parameters=size,
-        seeds=len(a),
+        seeds=len(a) if None in seeds[0] + seeds[1] else min(len(set(map(str, side))) for side in seeds),
         paired_by="seed" if by_seed else "order",
         macro=row(list(matrices.values()), float(macros[0].mean()), float(macros[1].mean()), draws),
         tasks={
@@ -257,7 +274,8 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
             title=title, title_justify="left", caption=f"noise floor {floor}", caption_justify="left"
         )
         for name in ("task", "A", "B", "A - B", "crossed t 95 %", "boot 95 %", "P(A>B)"):
-            table.add_column(name, justify="left" if name == "task" else "right", no_wrap=True)
+            words = name == "task"  # on a narrow terminal names are folded, so that no figure is cut
+            table.add_column(name, justify="left" if words else "right", no_wrap=not words)
         for name, one in {**size.tasks, "mean": size.macro}.items():
             if name == "mean":
                 table.add_section()

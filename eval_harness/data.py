@@ -155,7 +155,10 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
         ) as lines:
             for line in lines:
-                yield json.loads(line)
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise EvalError(f"{path}: a line holds {type(row).__name__}, an object is needed")
+                yield row
     except FileNotFoundError as error:
         raise EvalError(
             f"{path}: no such file; name a folder with the benchmarks by --data or WERP_DATA, "

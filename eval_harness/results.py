@@ -166,6 +166,20 @@ def read_items(path: Path) -> pa.Table:
         raise EvalError(f"{path}: no per-item table ({error}); run the task again") from error
 
 
+def refuse_output(path: Path) -> None:
+    """EvalError where results can't be written, before hours of work are spent on them."""
+    if path.is_dir():
+        raise EvalError(f"--output {path}: is a folder; name a file in it, as scores.json")
+    if path.suffix == ".png":
+        raise EvalError(f"--output {path}: the picture gets that name; name the JSON file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EvalError(f"--output {path}: {path.parent} can't be made ({error.strerror})") from error
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise EvalError(f"--output {path}: {path.parent} can't be written to")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file whole, through a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +194,8 @@ def read_scores(path: Path) -> Scores:
         return Scores.model_validate_json(path.read_text("utf-8"))
     except OSError as error:
         raise EvalError(f"{path}: {error.strerror}; python -m eval_harness run writes it") from error
+    except UnicodeDecodeError as error:
+        raise EvalError(f"{path}: not a {SCHEMA} file ({error}); name the JSON that run wrote") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"

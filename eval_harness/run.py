@@ -58,6 +58,7 @@ def run_tasks(
                 continue
             line = bar.add_task(task.name, total=len(asked.asks) + len(asked.unconditional))
             result, rows = evaluate(asked, model, lambda n, line=line: bar.advance(line, n))  # type: ignore[misc]
+            (folder / f"{task.name}.json").unlink(missing_ok=True)  # never beside another run's items
             write_items(folder / f"{task.name}.parquet", rows)
             write_text(folder / f"{task.name}.json", result.model_dump_json(indent=2) + "\n")
             results[task.name] = result

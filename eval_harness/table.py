@@ -20,7 +20,8 @@ def scores_table(scores: Scores) -> Table:
     )
     table = Table(title=title, title_justify="left", caption=remarks(scores), caption_justify="left")
     for name in ("task", "items", "accuracy", "by", "chance", "bits/B", "ties"):
-        table.add_column(name, justify="left" if name in {"task", "by"} else "right", no_wrap=True)
+        words = name in {"task", "by"}  # on a narrow terminal words are folded, so that no figure is cut
+        table.add_column(name, justify="left" if words else "right", no_wrap=not words)
     known = {name for names in CATEGORIES.values() for name in names}
     groups = {**CATEGORIES, "others": tuple(name for name in scores.tasks if name not in known)}
     for category, names in groups.items():

@@ -101,6 +101,16 @@ def load_checkpoint(
     return Checkpoint(model.eval(), tokenizer, config)
 
 
+def make_folder(output: Path) -> None:
+    """The output folder; ModelError where it can't be made or written to."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"output: {output} can't be made ({error.strerror}); name another place") from error
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise ModelError(f"output: {output} can't be written to; name another place, or mend its rights")
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write under another name, have it on disk, rename."""
     partial = path.with_name(f".{path.name}.partial")

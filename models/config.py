@@ -18,7 +18,7 @@ from models.ladder import LADDER
 class Source(BaseModel):
     """One token folder of a mixture."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     tokens: Path = Field(description="token folder")
     weight: float = Field(
@@ -29,13 +29,14 @@ class Source(BaseModel):
 class TrainConfig(BaseModel):
     """What a training run is. With `steps` and `deterministic`, equal configs give the same bits."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     tokens: Path | None = Field(None, description="token folder, as werp tokenize writes it")
     sources: tuple[Source, ...] = Field(
         (), description="several folders mixed instead: [{tokens: A, weight: 3}, {tokens: B, weight: 1}]"
     )
     output: Path = Field(description="checkpoint folder to write; an unfinished run in it is gone on with")
+    force: bool = Field(False, description="train anew where OUTPUT holds a finished run, which goes")
     rung: str = Field("demo-4M", description=f"shape of the model: {', '.join(LADDER)}")
     window: int = Field(2048, ge=2, description="tokens a sequence")
     documents: Literal["apart", "joined"] = Field(
@@ -73,7 +74,7 @@ class TrainConfig(BaseModel):
         ge=0,
         description="skip a step whose loss or gradient norm lies so many sd above the last 128; 0 never",
     )
-    seed: int = Field(6198, ge=0, description="of the initial weights and of the data order")
+    seed: int = Field(6198, ge=0, lt=1 << 63, description="of the initial weights and of the data order")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto",
@@ -108,6 +109,8 @@ class TrainConfig(BaseModel):
             raise ValueError("give tokens (one folder) or sources (several), and not both")
         if self.steps and self.seconds:
             raise ValueError("give steps or seconds, not both")
+        if len(set(self.folders)) < len(self.folders):
+            raise ValueError("sources: a folder stands there twice; give it the sum of the weights")
         return self
 
     @property
@@ -123,7 +126,7 @@ class TrainConfig(BaseModel):
 
 #: Keys that may differ between a run and what goes on with it: they change no weight.
 FREE = frozenset(
-    ("tokens", "sources", "output", "micro_batch", "checkpoint_every", "keep", "evaluate_every",
+    ("tokens", "sources", "output", "force", "micro_batch", "checkpoint_every", "keep", "evaluate_every",
      "validation_tokens", "device", "accept_changed_data", "tensorboard", "parallel", "attention", "backend",
      "compile", "deterministic")
 )  # fmt: skip
@@ -150,7 +153,7 @@ def read_config(arguments: Sequence[str] | None = None) -> TrainConfig:
     flags = vars(parser.parse_args(arguments))
     file = flags.pop("config")
     if "sources" in flags:
-        flags["sources"] = yaml.safe_load(flags["sources"])
+        flags["sources"] = _parse(flags["sources"])
     written = _read_yaml(file) if file else {}
     for pair in (("steps", "seconds"), ("tokens", "sources")):  # a flag also replaces the file's other choice
         if any(key in flags for key in pair):
@@ -163,6 +166,13 @@ def read_config(arguments: Sequence[str] | None = None) -> TrainConfig:
     if config.rung not in LADDER:
         raise ModelError(f"rung: {config.rung!r} is unknown{nearest(config.rung, LADDER)}")
     return config
+
+
+def _parse(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ModelError(f"--sources {text}: can't be read as YAML: {error}") from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -187,6 +197,9 @@ def _explain(detail: Any, flags: dict[str, Any], file: Path | None) -> str:
     if detail["type"] == "missing":
         return f"{key}: missing; give --{key} or put it into the --config file"
     where = f"--{key.replace('_', '-')}" if key in flags else f"{file}: {key}"
+    where += "".join(f" {part}" for part in detail["loc"][1:])  # of a source: its number and key
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: unknown key{nearest(str(detail['loc'][-1]), Source.model_fields)}"
     return f"{where}: {detail['input']!r} is not valid: {detail['msg']}"
 
 

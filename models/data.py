@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,8 @@ from models.errors import ModelError
 IGNORED = -100  # target of a position whose next token is another document's
 STRETCHES = 16  # at most, see Tokens.stretches
 CYCLE = 1024  # windows over which the mixture is exact
+END = "<|endoftext|>"
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,11 @@ class Tokens:
         """The windows of `window` positions that begin at the token positions `starts`."""
         where = starts[:, None] + np.arange(window + 1)
         ids = torch.from_numpy(self.tokens[where].astype(np.int64))
+        if int(ids.max()) >= self.metadata["vocabulary"]:
+            raise ModelError(
+                f"{self.folder}: id {int(ids.max())} is not of its {self.metadata['vocabulary']} entries; "
+                "the tokens are damaged, tokenize again"
+            )
         documents = torch.from_numpy(np.searchsorted(self.offsets, where, side="right"))
         targets = ids[:, 1:].masked_fill(documents[:, 1:] != documents[:, :-1], IGNORED)
         return Batch(ids[:, :-1], targets, documents[:, :-1])
@@ -113,7 +121,9 @@ def _map(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
             reader = pa.ipc.open_file(source)
             column = reader.get_batch(0).column(0)
             metadata = json.loads((reader.schema.metadata or {})[b"werp.tokens"])
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+            for key in ("vocabulary", "tokens_sha256", "tokenizer_sha256"):
+                metadata[key]
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: not a token table ({error}); write it with werp tokenize") from error
     return column.to_numpy(zero_copy_only=True), metadata
 
@@ -295,13 +305,29 @@ def held_out_batches(tokens: Tokens, window: int, limit: int, rows: int = 1) -> 
 
 
 def token_bytes(tokenizer: Tokenizer) -> NDArray[np.int64]:
-    """Bytes of text each id of a byte-level vocabulary stands for; 0 for special tokens.
+    """Bytes of text that each id stands for; 0 for special tokens and the one that ends documents.
 
-    In the byte-level alphabet every character is one byte; added tokens hold their text as it is.
+    In a byte-level vocabulary every character is one byte. In SentencePiece's a "▁" is a blank and <0x0A> a
+    byte. Of other kinds (WordPiece) nobody can tell: all zeros. Added tokens hold their text as it is.
     """
+    size = bytes_in(tokenizer)
     lengths = np.zeros(max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1, dtype=np.int64)
     for text, number in tokenizer.get_vocab(with_added_tokens=False).items():
-        lengths[number] = len(text)
+        lengths[number] = size(text)
     for number, added in tokenizer.get_added_tokens_decoder().items():
         lengths[number] = 0 if added.special else len(added.content.encode())
+    end = tokenizer.token_to_id(END)
+    if end is not None:
+        lengths[end] = 0
     return lengths
+
+
+def bytes_in(tokenizer: Tokenizer) -> Callable[[str], int]:
+    """The bytes of text in an entry, by the kind of the tokenizer."""
+    facts = json.loads(tokenizer.to_str())
+    steps = json.dumps([facts["pre_tokenizer"], facts["decoder"]], ensure_ascii=False)
+    if '"ByteLevel"' in steps:
+        return len
+    if "▁" in steps or facts["model"].get("byte_fallback"):
+        return lambda text: 1 if BYTE.fullmatch(text) else len(text.replace("▁", " ").encode())
+    return lambda text: 0

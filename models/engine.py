@@ -11,6 +11,7 @@ request), `fused` the operators of `kernels/` (on a GPU, or in Triton's interpre
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,7 +75,12 @@ class Engine:
         self._loss = torch.zeros((), device=self.device)
 
     def attention(self, masked: bool) -> str:
-        """The attention that runs; in float32 on a GPU, which the libraries' kernels lack, the plain one."""
+        """The attention that runs; in float32 on a GPU, which the libraries' kernels lack, the plain one.
+
+        ModelError for a choice that can't run.
+        """
+        if self.backend == "plain":
+            return plain_attention(self.options, self.device)
         if self.options.attention == "auto" and not self.options.bfloat16:
             return "math"
         return choose_backend(self.options.attention, self.device, masked, self.model.rung.head_width)
@@ -160,7 +166,19 @@ def choose_engine(options: EngineOptions, device: torch.device) -> str:
             import triton  # noqa: F401, PLC0415
         except ImportError as error:
             raise ModelError("backend: fused needs the package triton; set backend: plain") from error
+        if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+            raise ModelError(
+                "backend: fused needs a GPU, or Triton's interpreter (TRITON_INTERPRET=1); set backend: plain"
+            )
     return choice
+
+
+def plain_attention(options: EngineOptions, device: torch.device) -> str:
+    """What the plain decoder attends with, which is not to be chosen; ModelError for another choice."""
+    way = "math" if device.type == "cpu" else "scaled_dot_product_attention"
+    if options.attention not in ("auto", way):
+        raise ModelError(f"attention: {options.attention} is for the fused backend on a GPU; choose auto")
+    return way
 
 
 def documents(batch: MicroBatch) -> Tensor | None:

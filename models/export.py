@@ -17,12 +17,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from models.checkpoint import load_checkpoint, write_whole
+from models.checkpoint import load_checkpoint, make_folder, write_whole
+from models.data import END
 from models.decoder import NORM_EPS, ROPE_BASE, Decoder
 from models.errors import ModelError
 from models.ladder import Rung
-
-END = "<|endoftext|>"
 
 
 def hugging_face_config(
@@ -85,7 +84,7 @@ def export(checkpoint: Path, output: Path, dtype: torch.dtype = torch.bfloat16) 
     kind = str(dtype).removeprefix("torch.")
     window = found.config["train"]["window"]
     weights = {name: x.contiguous() for name, x in hugging_face_weights(found.model).items()}
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     write_whole(output / "model.safetensors", save(weights, metadata={"format": "pt"}))
     write_whole(output / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
     tokens = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "model_max_length": window}

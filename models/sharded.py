@@ -15,7 +15,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 from models.decoder import Decoder
-from models.engine import EngineOptions, MicroBatch, documents, plain_losses
+from models.engine import EngineOptions, MicroBatch, documents, plain_attention, plain_losses
 from models.errors import ModelError
 from models.optimizer import OptimizerOptions, Outcome, SpikeGuard
 
@@ -54,7 +54,7 @@ class ShardedEngine:
 
     def attention(self, masked: bool) -> str:
         """The attention that runs: the plain decoder's."""
-        return "math" if self.device.type == "cpu" else "scaled_dot_product_attention"
+        return plain_attention(self.options, self.device)
 
     def accumulate(self, batch: MicroBatch, scale: Tensor) -> None:
         """Add a micro-batch's gradient and loss."""

@@ -113,6 +113,12 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in found if NAME.fullmatch(path.name) and (path / "config.json").is_file())
 
 
+def ours(folder: Path) -> list[Path]:
+    """What a run has written into a `checkpoints` folder, whole or not."""
+    found = folder.iterdir() if folder.is_dir() else []
+    return [path for path in found if NAME.fullmatch(path.name.removeprefix(".").removesuffix(".partial"))]
+
+
 def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """(state.json, tensors by name) of a checkpoint; the rows of sharded files are joined.
 

@@ -26,6 +26,7 @@ from werp.errors import WerpError
 from werp.tokens import END, tokenize
 from werp.tokens.build import Task, run_here
 from werp.tokens.export import export_megatron, export_olmo
+from werp.tokens.folder import staging
 from werp.tokens.job import encode_task
 from werp.tokens.sources import BATCH, Band, input_files, texts
 
@@ -241,12 +242,108 @@ def test_a_text_file_is_one_document_and_folders_and_globs_are_listed(tmp_path: 
         ("{oops", r"line 2: not JSON"),
         ('{"body": "x"}', r"line 2: no key 'text' \(it has body\)"),
         ('{"text": 3}', r"line 2: 'text' is int"),
+        ('{"text": ' + "[" * 100_000, r"line 2: not JSON"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + line + "\n")
     with pytest.raises(WerpError, match=message):
         list(texts(tmp_path / "a.jsonl"))
+
+
+def test_half_a_surrogate_pair_costs_a_character_not_the_job(tmp_path: Path) -> None:
+    """JSON can spell what no text can hold; the refinery reads it so, too."""
+    (tmp_path / "a.jsonl").write_text(r'{"text": "x \ud800 y"}' + "\n" + r'{"text": "a \ud83d\ude42"}' + "\n")
+    assert list(texts(tmp_path / "a.jsonl")) == [["x ? y", "a 🙂"]]
+    assert tokenize(None, tmp_path / "out", vocab_size=257, files=[tmp_path / "a.jsonl"]).documents == 2
+
+
+def test_a_batch_is_bounded_in_characters(tmp_path: Path) -> None:
+    sizes = [300, 900, 100, 100, 100, 5000, 1]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": "x" * n}) + "\n" for n in sizes))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("werp.tokens.sources.CHARACTERS", 1000)
+        found = [list(map(len, batch)) for batch in texts(tmp_path / "a.jsonl")]
+    assert found == [[300, 900], [100, 100, 100, 5000], [1]]
+
+
+def test_what_a_vocabulary_is_trained_on_does_not_depend_on_the_files(tmp_path: Path) -> None:
+    """Where there is more text than it takes, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("werp.tokens.build.TRAINED_ON", 2000)
+        patch.setattr("werp.tokens.vocabulary.TRAINED_ON", 2000)
+        for files in (1, 7):
+            run = write_run(tmp_path / f"run-{files}", TEXTS, files=files)
+            tokenize(run, tmp_path / f"out-{files}", vocab_size=400)
+    assert sum(map(len, TEXTS)) > 4000
+    for name in ("tokens.arrow", "tokenizer.json"):
+        assert (tmp_path / "out-1" / name).read_bytes() == (tmp_path / "out-7" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_line_ends_stay_as_they_are(tmp_path: Path, name: str) -> None:
+    text = "a\r\nb\rc\n"
+    (tmp_path / name).write_bytes((gzip.compress if name.endswith("gz") else bytes)(text.encode()))
+    assert list(texts(tmp_path / name)) == [[text]]
+
+
+@pytest.mark.parametrize("kind", ["not special", "not added"])
+def test_an_end_token_that_its_tokenizer_calls_plain_ends_no_document_early(
+    tmp_path: Path, kind: str
+) -> None:
+    run = write_run(tmp_path / "run", [f"before {END} after", "x"], files=1)
+    tokenize(run, tmp_path / "first", vocab_size=257)
+    facts = json.loads((tmp_path / "first/tokenizer.json").read_text())
+    if kind == "not special":
+        facts["added_tokens"][0]["special"] = False
+    else:
+        facts["added_tokens"] = []
+    (tmp_path / "plain.json").write_text(json.dumps(facts))
+    metadata = tokenize(run, tmp_path / "out", tmp_path / "plain.json")
+    tokens = column(tmp_path / "out/tokens.arrow")
+    assert (tokens == metadata.end_token).sum() == metadata.documents == 2
+    assert tokens.tolist() == column(tmp_path / "first/tokens.arrow").tolist()
+
+
+def test_what_a_killed_command_left_goes_with_the_next(tmp_path: Path) -> None:
+    """And what one that still runs holds stays."""
+    run = write_run(tmp_path / "run", TEXTS)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from werp.tokens import tokenize\n"
+        "def runner(tasks): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "tokenize(Path(sys.argv[1]), Path(sys.argv[2]), vocab_size=257, runner=runner)"
+    )
+    command = [sys.executable, "-c", code, str(run), str(tmp_path / "out")]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -9
+    assert len(list(tmp_path.glob(".out.partial-*"))) == 1
+    with staging(tmp_path / "out") as alive:
+        tokenize(run, tmp_path / "out", vocab_size=257)
+        assert list(tmp_path.glob(".out.partial-*")) == [alive]
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "out"}
+
+
+def test_an_export_that_is_stopped_leaves_no_shorter_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A raw array has no length of its own: cut short it would pass for a whole one."""
+    tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300)
+
+    def fail(*_: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("werp.tokens.export.sync", fail)
+    for export, name in ((export_olmo, "text.npy"), (export_megatron, "text")):
+        with pytest.raises(OSError, match="disk is full"):
+            export(tmp_path / "out", tmp_path / "x" / name)
+    assert all(path.name.endswith(".partial") for path in (tmp_path / "x").iterdir())
+
+
+def test_the_working_directory_can_be_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path / "run", TEXTS)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    tokenize(run, Path("."), vocab_size=257)
+    assert (tmp_path / "here/tokens.arrow").is_file()
 
 
 def test_a_band_holds_the_documents_with_such_a_score(tmp_path: Path) -> None:
@@ -267,6 +364,8 @@ def test_a_band_holds_the_documents_with_such_a_score(tmp_path: Path) -> None:
             Band.parse(bad)
     with pytest.raises(WerpError, match="no column `quality`"):
         list(texts(tmp_path / "a.parquet", band=Band("quality")))
+    with pytest.raises(WerpError, match="no line has a key 'quality'"):
+        list(texts(tmp_path / "a.jsonl", band=Band("quality")))
     metadata = tokenize(
         tmp_path, tmp_path / "out", vocab_size=257, files=[tmp_path / "a.jsonl"], band=Band("score", 0.9)
     )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from eval_harness.adapters import shared_prefix
+from eval_harness.errors import EvalError
 from eval_harness.model import Found, Rows
 from eval_harness.scorer import score_apart
 
@@ -34,10 +35,18 @@ class TorchModel:
     device: torch.device
     dtype: torch.dtype
     shares_prefix: bool
+    vocabulary: int
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text."""
-        return [e.ids for e in self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        """Ids of each text; EvalError for one that the model has no embedding for."""
+        ids = [e.ids for e in self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        largest = max((max(row) for row in ids if row), default=0)
+        if largest >= self.vocabulary:
+            raise EvalError(
+                f"{self.name}: its tokenizer.json gives the id {largest}, where the model has "
+                f"{self.vocabulary} entries; it is another model's"
+            )
+        return ids
 
     def prefixes(self, tokens: Sequence[Sequence[int]]) -> Any:
         """Keys and values of prefixes."""
@@ -55,6 +64,7 @@ class TorchModel:
 
     def _set_up(self, vocabulary: int) -> None:
         """What follows from device, dtype and forward pass."""
+        self.vocabulary = vocabulary
         self.budget, self.call = BUDGET[self.device.type], CALL[self.device.type]
         self.shares_prefix = shared_prefix.agrees(
             self._forward, self._head, vocabulary, self.device, self.dtype, TOLERANCE[self.dtype]

@@ -21,6 +21,12 @@ BLANK = "_"
 class WinoGrande(Task):
     """The question is a sentence whose blank is `_`."""
 
+    def row(self, row: Mapping[str, Any]) -> Item:
+        """A sentence has one blank."""
+        if str(row["question"]).count(BLANK) != 1:
+            raise ValueError(f"the question needs one {BLANK!r}: {row['question']!r}")
+        return super().row(row)
+
     def cloze(self, item: Item) -> Prompt:
         """The sentence up to the blank with a choice in it; the rest is the continuation."""
         before, after = item.question.split(BLANK)

@@ -49,6 +49,16 @@ def test_bad_rows_are_named(change: dict[str, Any], message: str, tmp_path: Path
         data.load(ARC, data.FolderSource(tmp_path))
 
 
+def test_a_line_that_is_no_object_and_a_sentence_without_a_blank_are_named(tmp_path: Path) -> None:
+    (tmp_path / "arc_easy.jsonl").write_text("[1, 2]\n")
+    with pytest.raises(EvalError, match="a line holds list, an object is needed"):
+        data.load(ARC, data.FolderSource(tmp_path))
+    row = {"split": "validation", "id": "7", "question": "no blank", "choices": ["a", "b"], "gold": 0}
+    (tmp_path / "winogrande.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(EvalError, match=r"item 7: .*needs one '_'"):
+        data.load(TASKS["winogrande"], data.FolderSource(tmp_path))
+
+
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small wheel in place of the downloaded one, and an empty cache."""

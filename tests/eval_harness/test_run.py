@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import random
 import subprocess
@@ -12,14 +13,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from eval_harness.adapters import load_model
 from eval_harness.adapters.double import Double
 from eval_harness.data import FolderSource, load
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings, evaluate, questions
-from eval_harness.results import read_items, read_scores
+from eval_harness.results import averages, read_items, read_scores, refuse_output
 from eval_harness.run import run_tasks, write_scores
+from eval_harness.table import scores_table
 from eval_harness.tasks import TASKS
-from tests.eval_harness.tiny import checkpoint
+from tests.eval_harness.tiny import checkpoint, tokenizer
 
 ARC, PIQA = TASKS["arc_easy"], TASKS["piqa"]
 QUIET = Console(quiet=True)
@@ -109,6 +112,18 @@ def test_a_stopped_run_goes_on_and_other_settings_do_not_reuse_it(folder: Path, 
         run_tasks(model, [ARC], source, settings, output, "1", QUIET, force)  # type: ignore[arg-type]
         assert model.asked, changed  # type: ignore[union-attr]
         run_tasks(Double(first), [ARC], source, Settings(), output, "1", QUIET)
+
+    # Killed between another model's items and its result: the old result is not taken beside them.
+    def killed(path: Path, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eval_harness.run.write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_tasks(Double(first, "another"), [ARC], source, Settings(), output, "1", QUIET)
+    model = Double(first)
+    run_tasks(model, [ARC], source, Settings(), output, "1", QUIET)
+    assert model.asked
     damaged = tmp_path / "s.items/arc_easy.json"
     damaged.write_text("{")
     model = Double(first)
@@ -127,6 +142,40 @@ def test_a_limit_draws_olmes_sample_and_too_many_shots_are_refused(folder: Path)
         questions(ARC, data, Settings(shots=6))
     with pytest.raises(EvalError, match="score gave"):
         evaluate(asked, Double(lambda context, text: float("nan")))
+
+
+def test_a_place_that_can_not_be_written_to_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for output, message in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "scores.png", "the picture gets that name"),
+        (tmp_path / "file/scores.json", "can't be made"),
+    ):
+        with pytest.raises(EvalError, match=message):
+            refuse_output(output)
+    refuse_output(tmp_path / "new/scores.json")
+
+
+def test_a_table_of_eighty_columns_cuts_no_figure(folder: Path, tmp_path: Path) -> None:
+    scores = run_tasks(
+        Double(first), [ARC, PIQA], FolderSource(folder), Settings(), tmp_path / "s.json", "1", QUIET
+    )
+    nine = {name: scores.tasks["piqa"].model_copy(update={"task": name}) for name in TASKS}
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(
+        scores_table(scores.model_copy(update={"tasks": nine, "averages": averages(nine)}))
+    )
+    assert "…" not in screen.getvalue()
+
+
+def test_a_tokenizer_of_another_model_is_named(tmp_path: Path) -> None:
+    texts = ["Question: Number 1?\nAnswer: a bb ccc"] * 3
+    model = checkpoint(tmp_path / "model", texts)
+    other = tokenizer(["a tokenizer with many more entries of other words " * 3, *texts], 5000)
+    other.add_tokens(["zzz" + str(i) for i in range(500)])
+    other.save(str(model / "tokenizer.json"))
+    with pytest.raises(EvalError, match=r"tokenizer\.json gives the id \d+, where the model has"):
+        load_model(str(model), "cpu").score("Question: zzz499", [" a"])
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -203,6 +204,22 @@ def test_compare_reads_runs_and_says_better_at_two_sizes(runs: Path) -> None:
         assert compare(*one_size, metric=metric, draws=500).sizes[0].macro.difference > 0
 
 
+def test_runs_of_one_seed_are_not_three_seeds(runs: Path, tmp_path: Path) -> None:
+    """Three checkpoints of one run, say: they would have no noise between them."""
+    sides = []
+    for name in ("good", "plain"):
+        sides.append([])
+        for number, path in enumerate(sorted((runs / name).glob("10M/*/scores.json"))):
+            there = tmp_path / name / str(number)
+            shutil.copytree(path.parent, there)
+            written = json.loads(path.read_text())
+            written["model"]["seed"] = 1
+            (there / "scores.json").write_text(json.dumps(written))
+            sides[-1].append(there / "scores.json")
+    found = compare(*sides, draws=200)
+    assert (found.verdict, found.sizes[0].seeds, found.sizes[0].paired_by) == ("undecided", 1, "order")
+
+
 def test_contaminated_items_are_left_out_of_both_sides(runs: Path, tmp_path: Path) -> None:
     """With every item on which the sides differ for A's good left out, A is no longer better."""
     a, b = (sorted((runs / name).glob("10M/*/scores.json")) for name in ("good", "plain"))
@@ -232,6 +249,11 @@ def test_runs_that_can_t_be_compared_are_refused(runs: Path, tmp_path: Path) -> 
         compare(a, b, metric="f1")
     with pytest.raises(EvalError, match=r"only B has models of .'20'"):
         compare(a, [*b, *sorted((runs / "plain").glob("20M/*/scores.json"))])
+    with pytest.raises(EvalError, match="score the same weights"):
+        compare([a[0], a[1], a[0]], b)
+    (tmp_path / "picture.json").write_bytes(b"\x89PNG")
+    with pytest.raises(EvalError, match=r"picture\.json: not a eval_harness"):
+        compare([tmp_path / "picture.json"], b[:1])
     model, path = Double(lambda context, text: -len(text)), tmp_path / "s.json"
     model.about = lambda: {"name": "x", "parameters": 10, "seed": 1}  # type: ignore[method-assign]
     other = run_tasks(
@@ -252,6 +274,9 @@ def test_the_command_line_compares_and_decides(runs: Path, tmp_path: Path) -> No
     assert "A is better than B, with one sign at 2 sizes" in done.stdout
     assert Comparison.model_validate_json(output.read_text()).verdict == "better"
     assert output.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+    output.unlink()  # with the flags last, as docs/evaluation.md has it
+    subprocess.run([*command, *a, "--", *b, "--output", str(output)], capture_output=True, check=True)
+    assert Comparison.model_validate_json(output.read_text()).verdict == "better"
     found = decide_folder(runs)
     assert found.target == "20M"
     assert found.sizes["10M"]["mean"].decision_accuracy == 1.0

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from models.checkpoint import save_checkpoint
 from models.decoder import Decoder
+from models.errors import ModelError
 from models.export import export, hugging_face_config, hugging_face_weights
 from models.ladder import Rung
 from tests.models.folders import token_folder
@@ -104,3 +105,14 @@ def test_an_export_loads_there_and_gives_our_logits(rung: Rung, tmp_path: Path) 
     from tokenizers import Tokenizer  # noqa: PLC0415
 
     assert fast(text)["input_ids"] == Tokenizer.from_file(str(tokens / "tokenizer.json")).encode(text).ids
+
+
+def test_an_export_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    tokens = token_folder(tmp_path / "text", ["some words to make tokens of"] * 3)
+    tokenizer = (tokens / "tokenizer.json").read_bytes()
+    save_checkpoint(tmp_path / "ours", Decoder(RUNGS[0], 384), tokenizer, {"train": {"window": WINDOW}})
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ModelError, match=r"output: .*file can't be made"):
+        export(tmp_path / "ours", tmp_path / "file")
+    with pytest.raises(ModelError, match=r"holds a config\.json already"):
+        export(tmp_path / "ours", tmp_path / "ours")

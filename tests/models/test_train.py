@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-import models.train
+import models.run
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import TrainConfig, read_config
 from models.data import Tokens, token_bytes
@@ -129,7 +131,7 @@ def test_a_damaged_or_missing_checkpoint_is_named(tokens: Path, tmp_path: Path) 
 def test_a_loss_that_is_not_finite_stops_the_run_without_a_checkpoint(tokens: Path, tmp_path: Path) -> None:
     train(config(tokens, tmp_path, steps=2))
     with pytest.raises(ModelError, match="lower --learning-rate"):
-        train(config(tokens, tmp_path, learning_rate=1e30, warmup=0))
+        train(config(tokens, tmp_path, learning_rate=1e30, warmup=0, force=True))
     assert losses(tmp_path)  # of the steps before
     with pytest.raises(ModelError, match="no such file"):  # nor is the older run's taken for this one's
         load_checkpoint(tmp_path)
@@ -155,7 +157,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int, run: TrainConfig) -> N
     class Killed(BaseException):
         pass
 
-    original = models.train.Run.launch
+    original = models.run.Run.launch
 
     def launch(self: Any, data: Any) -> Any:
         if self.step == at:
@@ -163,7 +165,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int, run: TrainConfig) -> N
         return original(self, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(models.train.Run, "launch", launch)
+        patch.setattr(models.run.Run, "launch", launch)
         with pytest.raises(Killed):
             train(run)
 
@@ -195,6 +197,101 @@ def test_a_killed_run_ends_with_the_same_bytes(
         assert resumed["result"][key] == whole["result"][key]
 
 
+@pytest.mark.parametrize("every", [0, 2])
+def test_a_run_killed_before_its_last_validation_makes_it_up(
+    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """Every step is done and saved, so going on takes none; the final measures are still of the final
+    weights.
+    """
+    changes = {"steps": 5, "evaluate_every": every}
+    whole = train(config(tokens, tmp_path / "whole", **changes))
+    original = models.run.Run.evaluate
+
+    class Killed(BaseException):
+        pass
+
+    def evaluate(self: Any) -> Any:
+        if self.step == 5:
+            raise Killed
+        return original(self)
+
+    run = config(tokens, tmp_path / "cut", **changes)
+    with monkeypatch.context() as patch:
+        patch.setattr(models.run.Run, "evaluate", evaluate)
+        with pytest.raises(Killed):
+            train(run)
+    resumed = train(run)
+    assert resumed["result"]["steps_after_resume"] == 0
+    for key in ("validation", "validations"):
+        assert resumed["result"][key] == whole["result"][key]
+
+
+def test_a_time_budget_that_ends_between_two_looks_at_the_clock_still_ends_in_a_validation(
+    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([False, False])
+    monkeypatch.setattr(models.run.Run, "finished", lambda self: next(looks, True))
+    result = train(config(tokens, tmp_path, steps=None, seconds=1e6))["result"]
+    assert [row["step"] for row in result["validations"]] == [result["steps"]] == [len(losses(tmp_path))]
+    assert checkpoints(tmp_path / "checkpoints")[-1].name == f"step-{result['steps']:07d}"
+
+
+def test_a_finished_run_is_trained_anew_only_when_told(tokens: Path, tmp_path: Path) -> None:
+    train(config(tokens, tmp_path, steps=3, checkpoint_every=2))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for steps in (3, 4):
+        with pytest.raises(ModelError, match=r"holds a finished run.*--force"):
+            train(config(tokens, tmp_path, steps=steps))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert train(config(tokens, tmp_path, steps=4, force=True))["result"]["steps_after_resume"] == 4
+    assert [folder.name for folder in checkpoints(tmp_path / "checkpoints")] == ["step-0000004"]
+
+
+def test_what_no_run_wrote_is_not_removed(tokens: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/config.json").write_text('{"mine": 1}')
+    with pytest.raises(ModelError, match=r"config\.json is not a checkpoint"):
+        train(config(tokens, tmp_path / "a", steps=2, force=True))
+    assert (tmp_path / "a/config.json").read_text() == '{"mine": 1}'
+    (tmp_path / "b/checkpoints/another").mkdir(parents=True)
+    (tmp_path / "b/checkpoints/.step-0000002.partial").mkdir()  # of a run that was killed
+    train(config(tokens, tmp_path / "b", steps=2))
+    assert {p.name for p in (tmp_path / "b/checkpoints").iterdir()} == {"another", "step-0000002"}
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ModelError, match=r"output: .*file can't be made"):
+        train(config(tokens, tmp_path / "file", steps=2))
+
+
+def test_ids_of_another_tokenizer_are_refused_even_as_changed_data(
+    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"steps": 6, "checkpoint_every": 2, "accept_changed_data": True}
+    interrupted(monkeypatch, 3, config(tokens, tmp_path, **changes))
+    other = token_folder(tmp_path / "other", ["what another tokenizer was trained on " * 9] * 20)
+    with pytest.raises(ModelError, match="another tokenizer"):
+        train(config(other, tmp_path, **changes))
+
+
+def test_an_attention_that_can_not_run_is_refused_before_a_step_is_taken(
+    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for attention in ("flash", "flash4", "cudnn", "flex"):
+        with pytest.raises(ModelError, match=f"attention: {attention} is for the fused backend"):
+            train(config(tokens, tmp_path, attention=attention))
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ModelError, match="fused needs a GPU"):
+        train(config(tokens, tmp_path, backend="fused"))
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_ids_beyond_the_vocabulary_are_named(tokens: Path, tmp_path: Path) -> None:
+    data = Tokens.open(tokens)
+    wrong = dataclasses.replace(data, tokens=np.where(np.arange(len(data.tokens)) == 9, 999, data.tokens))
+    with pytest.raises(ModelError, match="id 999 is not of its 282 entries"):
+        wrong.batch(np.array([0]), 24)
+
+
 def test_any_checkpoint_on_the_way_can_be_loaded(tokens: Path, tmp_path: Path) -> None:
     train(config(tokens, tmp_path, steps=6, checkpoint_every=2, keep=3))
     folders = checkpoints(tmp_path / "checkpoints")
@@ -222,8 +319,17 @@ def test_a_damaged_state_is_named(tokens: Path, tmp_path: Path, monkeypatch: pyt
     run = config(tokens, tmp_path, steps=8, checkpoint_every=3)
     interrupted(monkeypatch, 4, run)
     state = tmp_path / "checkpoints/step-0000003/state-00000-of-00001.safetensors"
+    shutil.copyfile(state, tmp_path / "whole.safetensors")
     state.write_bytes(state.read_bytes()[:-7])
     with pytest.raises(ModelError, match=r"state-00000.*remove"):
+        train(run)
+    tensors = load_file(tmp_path / "whole.safetensors")
+    del tensors["moment/head.weight"]
+    save_file(tensors, state)
+    with pytest.raises(ModelError, match=r"not a state of this model .*head.*remove"):
+        train(run)
+    (state.parent / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"tokenizer\.json: can't be read.*remove"):
         train(run)
 
 
@@ -296,18 +402,36 @@ def test_the_guard_skips_a_jump_and_forgets_it() -> None:
 def test_a_nan_is_stopped_with_its_batch_and_spoils_no_weight(
     tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = models.train.Run.launch
+    original = models.run.Run.launch
 
     def launch(self: Any, data: Any) -> Any:
         if self.step == 4:
             self.engine.flat.gradient[7] = float("nan")
         return original(self, data)
 
-    monkeypatch.setattr(models.train.Run, "launch", launch)
+    monkeypatch.setattr(models.run.Run, "launch", launch)
     with pytest.raises(ModelError, match=r"step 5: .*norm nan(?s:.*)tokens \d+-\d+, documents \d+-\d+"):
         train(config(tokens, tmp_path, checkpoint_every=4))
     _, state = read_state(tmp_path / "checkpoints/step-0000004")
     assert all(x.isfinite().all() for x in state.values())
+
+
+def test_a_run_whose_every_step_is_skipped_stops(
+    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that one step spoilt: the guard compares with what came before, and would skip to the end."""
+    original = models.run.Run.launch
+
+    def launch(self: Any, data: Any) -> Any:
+        if self.step == 40:
+            self.engine.flat.master.mul_(20)
+        return original(self, data)
+
+    monkeypatch.setattr(models.run.Run, "launch", launch)
+    with pytest.raises(ModelError, match=r"step 72: 32 steps on end were skipped.*--spike 0"):
+        train(config(tokens, tmp_path, steps=120))
+    assert sum(json.loads(line)["skipped"] for line in (tmp_path / "metrics.jsonl").open()) == 31
+    assert train(config(tokens, tmp_path, steps=60, spike=0.0))["result"]["skipped_steps"] == 0
 
 
 def test_an_evaluation_that_fails_costs_no_training(
@@ -316,7 +440,7 @@ def test_an_evaluation_that_fails_costs_no_training(
     def fail(*_: Any) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(models.train.Run, "evaluate", fail)
+    monkeypatch.setattr(models.run.Run, "evaluate", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         train(config(tokens, tmp_path, steps=4))
     assert load_checkpoint(tmp_path / "checkpoints/step-0000004").config["rung"]["name"] == "tiny"
@@ -329,6 +453,20 @@ def test_tensorboard_events_are_written(tokens: Path, tmp_path: Path) -> None:
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [round(e.value, 4) for e in events.Scalars("loss")] == [round(x, 4) for x in losses(tmp_path)]
+
+
+def test_events_of_steps_that_are_trained_again_are_not_shown_twice(
+    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is an optional package")
+    run = config(tokens, tmp_path, steps=6, checkpoint_every=2, tensorboard=True)
+    interrupted(monkeypatch, 4, run)
+    shutil.rmtree(tmp_path / "checkpoints/step-0000004")  # as if the kill had come before it
+    train(run)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: PLC0415
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_rate_rises_then_falls_to_a_hundredth() -> None:
@@ -367,6 +505,14 @@ def test_flags_win_over_the_file_and_mistakes_are_named(tmp_path: Path) -> None:
         (["--config", str(file), "--window", "x"], "--window: 'x' is not valid"),
         (["--config", str(file), "--rung", "demo-4m"], "did you mean demo-4M"),
         (["--config", str(tmp_path / "none.yaml")], "none.yaml: can't be read"),
+        (["--output", "o", "--sources", "[{tokens"], "--sources .*can't be read as YAML"),
+        (["--output", "o", "--sources", "[{tokens: a}, {tokens: a}]"], "stands there twice"),
+        (
+            ["--output", "o", "--sources", "[{tokens: a, wight: 2}]"],
+            "--sources 0 wight: unknown key .did you mean weight",
+        ),
+        (["--config", str(file), "--per-parameter", "inf"], "--per-parameter: 'inf' is not valid"),
+        (["--config", str(file), "--seed", str(1 << 63)], "--seed: .* is not valid"),
     ):
         with pytest.raises(ModelError, match=message):
             read_config(arguments)

@@ -7,11 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 from tokenizers import Tokenizer
 
 from models.attention import packing
-from models.data import IGNORED, DataOrder, Tokens, TrainingWindows, held_out_batches, quotas, token_bytes
+from models.data import (
+    END,
+    IGNORED,
+    DataOrder,
+    Tokens,
+    TrainingWindows,
+    held_out_batches,
+    quotas,
+    token_bytes,
+)
 from models.errors import ModelError
 from models.prefetch import Prefetcher, join_documents
 from tests.models.folders import same_tokenizer, token_folder
@@ -181,6 +191,19 @@ def test_token_bytes_add_up_to_the_texts_bytes(tokens: Tokens) -> None:
     for text in ("number 7 of many", "naïve 你好 🙂\n\n\t  x", ""):
         assert lengths[tokenizer.encode(text).ids].sum() == len(text.encode())
     assert lengths[tokens.metadata["end_token"]] == 0
+
+
+def test_token_bytes_of_other_kinds_of_vocabulary() -> None:
+    """SentencePiece's form, of whole words and single bytes; of WordPiece's nothing is claimed."""
+    entries = ["<0xE4>", "<0xBD>", "<0xA0>", "▁好", "▁", "n", "a", "ï", END, "好"]
+    words = {entry: number for number, entry in enumerate(entries)}
+    sentence = Tokenizer(tokenizers.models.BPE(words, [("▁", "好")], byte_fallback=True))
+    sentence.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    text = "naï 好 你"
+    assert token_bytes(sentence)[sentence.encode(text).ids].sum() == len(text.encode()) + 1  # a blank before
+    assert token_bytes(sentence)[8] == 0  # it ends documents, though its tokenizer does not call it special
+    pieces = Tokenizer(tokenizers.models.WordPiece({"a": 0, "##b": 1, END: 2}, unk_token="a"))
+    assert token_bytes(pieces).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from werp.errors import WerpError
 from werp.progress import Work, say, shown
 from werp.tokens.encode import encode_named
-from werp.tokens.folder import FILES, PROGRESS, Metadata, Part, assemble, put, refuse_foreign
+from werp.tokens.folder import FILES, PROGRESS, Metadata, Part, assemble, put, refuse_foreign, staging
 from werp.tokens.sources import Band, shard_files
 from werp.tokens.vocabulary import END, TRAINED_ON, entries, load, train_bpe
 
@@ -54,10 +53,9 @@ def tokenize(
     """
     manifest = read_manifest(run) if run else {}
     chosen = list(files) or shard_files(run or Path())
+    output = output.absolute()
     refuse_foreign(output)
-    partial = output.absolute().parent / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
-    partial.mkdir(parents=True)
-    try:
+    with staging(output) as partial:
         copied = partial / "tokenizer.json"
         if tokenizer is None:
             say(f"training a tokenizer of {vocab_size:,} entries on the first {TRAINED_ON:,} characters")
@@ -91,10 +89,8 @@ def tokenize(
         )
         metadata = assemble(parts, partial, facts)
         for stray in set(partial.iterdir()) - {partial / name for name in FILES}:
-            stray.unlink()  # of a task that was killed
+            stray.unlink()  # the lock, and what a killed task left
         put(partial, output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return metadata
 
 

@@ -9,15 +9,19 @@ the end token between documents.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from werp.errors import WerpError
+from werp.rundir import sync
 
 MAGIC = b"MMIDIDX\x00\x00"
 CHUNK = 1 << 24  # ids converted at once
@@ -37,6 +41,16 @@ def read_folder(folder: Path) -> tuple[NDArray[Any], NDArray[np.int64]]:
     return arrays[0], arrays[1]
 
 
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name when all of it is written: a raw array cut short looks like a shorter one."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        yield file
+        sync(file)
+    os.replace(partial, path)
+
+
 def export_megatron(folder: Path, prefix: Path) -> None:
     """Write PREFIX.bin and PREFIX.idx; ids above 65,535 need int32 there, where Megatron has no uint32."""
     tokens, offsets = read_folder(folder)
@@ -47,10 +61,10 @@ def export_megatron(folder: Path, prefix: Path) -> None:
             f"{folder}: a document of {int(lengths.max()):,} tokens is too long for Megatron's index"
         )
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    with prefix.with_name(prefix.name + ".bin").open("wb") as file:
+    with whole(prefix.with_name(prefix.name + ".bin")) as file:
         for start in range(0, len(tokens), CHUNK):
             file.write(tokens[start : start + CHUNK].astype(kind).tobytes())
-    with prefix.with_name(prefix.name + ".idx").open("wb") as file:
+    with whole(prefix.with_name(prefix.name + ".idx")) as file:
         file.write(MAGIC + struct.pack("<QBQQ", 1, code, len(lengths), len(lengths) + 1))
         file.write(lengths.astype("<i4").tobytes())
         file.write((offsets[:-1] * kind.itemsize).astype("<i8").tobytes())
@@ -61,6 +75,6 @@ def export_olmo(folder: Path, path: Path) -> None:
     """Write the ids as OLMo-core's memory-mapped array (raw, no header)."""
     tokens, _ = read_folder(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with whole(path) as file:
         for start in range(0, len(tokens), CHUNK):
             file.write(tokens[start : start + CHUNK].tobytes())

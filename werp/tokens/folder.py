@@ -11,10 +11,14 @@ Arrow IPC of a single batch, so that a reader maps them and sees one NumPy array
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -111,12 +115,43 @@ def refuse_foreign(output: Path) -> None:
         raise WerpError(f"--output {output}: exists and is no token folder; name another or remove it")
 
 
+@contextlib.contextmanager
+def staging(output: Path) -> Iterator[Path]:
+    """A folder beside `output` to build in, gone at the end; those that killed processes left go, too.
+
+    Its file `lock` is held while its process lives.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for left in output.parent.glob(f".{glob.escape(output.name)}.partial-*"):
+        if abandoned(left) or (left.suffix == ".old" and output.exists()):
+            shutil.rmtree(left, ignore_errors=True)
+    partial = output.parent / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
+    partial.mkdir()
+    try:
+        with (partial / "lock.new").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            os.rename(partial / "lock.new", partial / "lock")  # never there without being held
+            yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def abandoned(partial: Path) -> bool:
+    """Whether the process that built here has ended: the kernel let go of its lock."""
+    try:
+        with (partial / "lock").open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def put(partial: Path, output: Path) -> None:
     """Rename the finished folder into place, an earlier one out of the way first."""
     if output.exists():
         old = partial.with_name(partial.name + ".old")
         os.rename(output, old)
         os.rename(partial, output)
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
     else:
         os.rename(partial, output)

@@ -22,7 +22,8 @@ from werp.errors import WerpError
 
 KINDS = (".parquet", ".arrow", ".jsonl", ".txt")
 PACKED = (".gz", ".xz", ".zst")
-BATCH = 64  # documents handed on at once
+BATCH = 64  # documents handed on at once, at most
+CHARACTERS = 8_000_000  # or fewer: the tokenizer takes some 30 bytes a character of a batch
 
 
 def kind_of(path: Path) -> str | None:
@@ -101,26 +102,26 @@ class Band:
 
 
 def texts(file: Path, field: str = "text", band: Band | None = None) -> Iterator[list[str]]:
-    """A file's documents in batches of at most 64, in their order; null and empty texts are left out.
+    """A file's documents in batches, in their order; null and empty texts are left out.
 
-    Parquet and Arrow: the string column `field`. JSONL: that key of each line. A .txt file is one document.
+    A batch ends with its 64th document, or the one with its eight millionth character.
+    Parquet and Arrow: the string column `field`. JSONL: that key of each line; what is no character (half of
+    a surrogate pair) becomes "?". A .txt file is one document, line ends as they are.
     band: only its documents; a .txt file has no number to go by.
     Raises WerpError naming the file, and the line or column, for what can't be read.
     """
-    kind = kind_of(file)
+    read = {".parquet": _parquet, ".arrow": _arrow, ".jsonl": _jsonl}.get(kind_of(file) or "", _text)
+    held: list[str] = []
+    size = 0
     try:
-        if kind == ".parquet":
-            yield from _parquet(file, field, band)
-        elif kind == ".arrow":
-            yield from _arrow(file, field, band)
-        elif kind == ".jsonl":
-            yield from _jsonl(file, field, band)
-        else:
-            if band is not None:
-                raise WerpError(f"{file}: a text file has no {band.column!r}; --band is for tables and JSONL")
-            with _open(file) as stream:
-                text = stream.read()
-            yield [text] if text else []
+        for text in read(file, field, band):
+            held.append(text)
+            size += len(text)
+            if len(held) == BATCH or size >= CHARACTERS:
+                yield held
+                held, size = [], 0
+        if held:
+            yield held
     except _damage() as error:
         raise WerpError(f"{file}: can't be read ({error}); write or fetch it again") from error
 
@@ -132,21 +133,30 @@ def _damage() -> tuple[type[Exception], ...]:
     return (*kinds, lzma.LZMAError, zlib.error, *([packing.ZstdError] if packing else []))
 
 
-def _parquet(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:
+def _text(file: Path, field: str, band: Band | None) -> Iterator[str]:
+    if band is not None:
+        raise WerpError(f"{file}: a text file has no {band.column!r}; --band is for tables and JSONL")
+    with _open(file) as stream:
+        text = stream.read()
+    if text:
+        yield text
+
+
+def _parquet(file: Path, field: str, band: Band | None) -> Iterator[str]:
     with pq.ParquetFile(file) as parquet:
         _require(file, parquet.schema_arrow, field, band)
         columns = [field] if band is None else [field, band.column]
         for batch in parquet.iter_batches(BATCH, columns=columns):
-            yield _chosen(batch, field, band)
+            yield from _chosen(batch, field, band)
 
 
-def _arrow(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:
+def _arrow(file: Path, field: str, band: Band | None) -> Iterator[str]:
     with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
         _require(file, reader.schema, field, band)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             for start in range(0, batch.num_rows, BATCH):
-                yield _chosen(batch.slice(start, BATCH), field, band)
+                yield from _chosen(batch.slice(start, BATCH), field, band)
 
 
 def _chosen(batch: pa.RecordBatch, field: str, band: Band | None) -> list[str]:
@@ -157,15 +167,15 @@ def _chosen(batch: pa.RecordBatch, field: str, band: Band | None) -> list[str]:
     return [text for text, score in zip(found, scores, strict=True) if text and band.holds(score)]
 
 
-def _jsonl(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:
-    held: list[str] = []
+def _jsonl(file: Path, field: str, band: Band | None) -> Iterator[str]:
+    known = number = 0
     with _open(file) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise WerpError(
                     f"{file}, line {number}: not JSON ({error}); mend or remove the line"
                 ) from error
@@ -178,28 +188,28 @@ def _jsonl(file: Path, field: str, band: Band | None) -> Iterator[list[str]]:
                 raise WerpError(
                     f"{file}, line {number}: {field!r} is {type(row[field]).__name__}, a string is needed"
                 )
+            known += band is not None and band.column in row
             if row[field] and (band is None or band.holds(row.get(band.column))):
-                held.append(row[field])
-            if len(held) == BATCH:
-                yield held
-                held = []
-    yield held
+                # Only an escape can bring half a pair in.
+                yield row[field].encode("utf-8", "replace").decode() if "\\u" in line else row[field]
+    if band is not None and number and not known:
+        raise WerpError(f"{file}: no line has a key {band.column!r} (--band)")
 
 
 def _open(file: Path) -> IO[str]:
-    """A text stream, unpacked by the name's last suffix."""
+    """A text stream, unpacked by the name's last suffix; its line ends are left as they are."""
     if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8")
+        return gzip.open(file, "rt", encoding="utf-8", newline="")
     if file.suffix == ".xz":
-        return lzma.open(file, "rt", encoding="utf-8")
+        return lzma.open(file, "rt", encoding="utf-8", newline="")
     if file.suffix == ".zst":
         import zstandard  # noqa: PLC0415 - part of the refinery's packages only
 
         raw = zstandard.ZstdDecompressor().stream_reader(
             file.open("rb"), read_across_frames=True, closefd=True
         )
-        return io.TextIOWrapper(raw, encoding="utf-8")
-    return file.open(encoding="utf-8")
+        return io.TextIOWrapper(raw, encoding="utf-8", newline="")
+    return file.open(encoding="utf-8", newline="")
 
 
 def _require(file: Path, schema: pa.Schema, field: str, band: Band | None) -> None:

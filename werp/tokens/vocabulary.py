@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from werp.errors import WerpError
 from werp.tokens.sources import Band, texts
@@ -39,13 +39,16 @@ def train_bpe(files: Sequence[Path], field: str, vocab_size: int, band: Band | N
 def _first_characters(
     files: Sequence[Path], field: str, band: Band | None, limit: int
 ) -> Iterator[list[str]]:
+    """Up to the document that reaches the limit, wherever files and batches end."""
     seen = 0
     for file in files:
         for batch in texts(file, field, band):
+            for number, text in enumerate(batch, 1):
+                seen += len(text)
+                if seen >= limit:
+                    yield batch[:number]
+                    return
             yield batch
-            seen += sum(map(len, batch))
-            if seen >= limit:
-                return
 
 
 def load(path: Path) -> Tokenizer:
@@ -67,7 +70,9 @@ def prepare(tokenizer: Tokenizer) -> Tokenizer:
     """Switch off what would change a document: truncation, padding, special tokens spelled in its text."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True  # a text that spells the end token must not end its document
+    # A text that spells the end token must not end its document.
+    tokenizer.add_special_tokens([AddedToken(END, normalized=False)])  # in some files it is not a special one
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

@@ -36,7 +36,7 @@ class TrainConfig(BaseModel):
         (), description="several folders mixed instead: [{tokens: A, weight: 3}, {tokens: B, weight: 1}]"
     )
     output: Path = Field(description="checkpoint folder to write; an unfinished run in it is gone on with")
-    force: bool = Field(False, description="train anew where OUTPUT holds a finished run, which goes")
+    force: bool = Field(False, description="do a finished run again, or replace another one in OUTPUT")
     rung: str = Field("demo-4M", description=f"shape of the model: {', '.join(LADDER)}")
     window: int = Field(2048, ge=2, description="tokens a sequence")
     documents: Literal["apart", "joined"] = Field(

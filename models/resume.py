@@ -13,23 +13,37 @@ from models.config import FREE, TrainConfig
 from models.errors import ModelError
 from models.state import ours
 
+#: What a run says of itself that may differ when it is asked for again: beside FREE, where it ran.
+WHERE = FREE | {"processes", "torch"}
 
-def refuse_finished(output: Path, force: bool) -> bool:
-    """Whether `output` holds a finished run, which is to be trained anew; ModelError where that was not
-    asked for, or where its config.json is not a run's: then what lies there is not ours to replace.
+
+def read_finished(output: Path) -> dict[str, Any] | None:
+    """What config.json tells of the finished run in `output`, None where there is none; ModelError where it
+    is not a run's: then what lies there is not ours to replace.
     """
     path = output / "config.json"
     if not path.exists():
-        return False
+        return None
     try:
         written = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         written = None
     if not isinstance(written, dict) or written.get("format") != FORMAT:
         raise ModelError(f"output: {path} is not a checkpoint of models.train; name another folder")
-    if not force:
-        raise ModelError(f"output: {output} holds a finished run; name another, or --force to train it anew")
-    return True
+    return written
+
+
+def refuse_another(written: dict[str, Any], now: dict[str, Any], output: Path) -> None:
+    """ModelError when the finished run in `output` is not the one that is asked for now."""
+    settings = (
+        key for key, value in now["train"].items() if key not in WHERE and written["train"].get(key) != value
+    )
+    differs = next(settings, None if written["sources"] == now["sources"] else "tokens")
+    if differs:
+        raise ModelError(
+            f"output: {output} holds a finished run, which differs in {differs}; name another folder, or "
+            "--force to replace it"
+        )
 
 
 def clear(output: Path) -> None:

@@ -32,7 +32,14 @@ from models.plots import plot_losses
 from models.prefetch import Prefetcher, Step
 from models.processes import Processes
 from models.progress import Reporter
-from models.resume import clear, cut_metrics, refuse_changes, refuse_finished, refuse_other_tokenizer
+from models.resume import (
+    clear,
+    cut_metrics,
+    read_finished,
+    refuse_another,
+    refuse_changes,
+    refuse_other_tokenizer,
+)
 from models.schedule import learning_rate
 from models.state import Checkpointer, checkpoints, read_state
 from models.validation import Validation, validate
@@ -84,15 +91,12 @@ class Run:
         """Whether this process writes and speaks for all."""
         return self.group.rank == 0
 
-    def resume(self) -> None:
-        """Take up the last checkpoint of an unfinished run; begin anew where there is none, or over a
-        finished run when told to.
-        """
+    def resume(self, anew: bool) -> None:
+        """Take up the last checkpoint of an unfinished run; begin where there is none, or `anew`."""
         output = self.config.output
-        finished = refuse_finished(output, self.config.force)
         found = checkpoints(output / "checkpoints")
         self.group.barrier()  # all have looked before anything goes
-        if finished or not found:
+        if anew or not found:
             if self.leads:
                 clear(output)
             self.group.barrier()
@@ -115,9 +119,18 @@ class Run:
             print(f"going on after step {self.step} from {found[-1]}", flush=True)
 
     def train(self) -> dict[str, Any]:
-        """All steps, the validations and checkpoints between them; returns what config.json tells."""
+        """All steps, the validations and checkpoints between them; returns what config.json tells.
+
+        A run that is finished already is left alone, unless `force` says to do it again.
+        """
         config, device = self.config, self.group.device
-        self.resume()
+        held = read_finished(config.output)
+        if held is not None and not config.force:
+            refuse_another(held, self.about(), config.output)
+            if self.leads:
+                print(f"{config.output}: this run is finished already; --force does it again", flush=True)
+            return held
+        self.resume(anew=held is not None)
         first = self.step
         micro = min(config.micro_batch, self.plan.batch // self.group.world)
         prefetcher = Prefetcher(

@@ -7,7 +7,7 @@
 The output folder holds the checkpoint (see `models.checkpoint`), `metrics.jsonl` with one row a step,
 `loss.png`, and under `checkpoints/` those on the way. A run that was killed goes on where its last one was
 when started again with the same words: with `--deterministic` (on a CPU always) to the same bits as if
-nothing had happened. A finished run is replaced only with `--force`.
+nothing had happened. A finished run is left alone, and replaced only with `--force`.
 """
 
 from __future__ import annotations

@@ -240,9 +240,10 @@ def test_a_time_budget_that_ends_between_two_looks_at_the_clock_still_ends_in_a_
 def test_a_finished_run_is_trained_anew_only_when_told(tokens: Path, tmp_path: Path) -> None:
     train(config(tokens, tmp_path, steps=3, checkpoint_every=2))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    for steps in (3, 4):
-        with pytest.raises(ModelError, match=r"holds a finished run.*--force"):
-            train(config(tokens, tmp_path, steps=steps))
+    assert train(config(tokens, tmp_path, steps=3, checkpoint_every=1))["result"]["steps"] == 3
+    for changed in ({"steps": 4}, {"steps": 3, "seed": 1}, {"steps": 3, "learning_rate": 1e-4}):
+        with pytest.raises(ModelError, match=rf"holds a finished run, .* in {[*changed][-1]}; .*--force"):
+            train(config(tokens, tmp_path, **changed))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert train(config(tokens, tmp_path, steps=4, force=True))["result"]["steps_after_resume"] == 4
     assert [folder.name for folder in checkpoints(tmp_path / "checkpoints")] == ["step-0000004"]

@@ -214,9 +214,13 @@ def settle(
     """
     dedup: dict[str, Any] = {}
     if plan.recipe.dedup:
+        if spark is not None:  # hours, on a large crawl
+            say(f"deduplicating: {', '.join(stage.rule for stage in plan.recipe.dedup)}")
         dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
     settled: dict[str, Any] = {}
     if plan.recipe.quality:
+        if spark is not None:
+            say("settling classifiers' cuts over the run")
         settled = _timed(timings, "quality", lambda: _quality(spark, plan))
     return _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled)), dedup, settled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,51 @@ def test_identity_follows_content_not_place(crawl: Path, tmp_path: Path) -> None
     assert [(f.name, f.identity) for f in before] == [(f.name, f.identity) for f in after]
     (tmp_path / "moved/b/y.arc").write_bytes(b"b/y.arC")
     assert list_inputs([str(tmp_path / "moved")])[2].identity != before[2].identity
+
+
+def test_what_lies_beside_archives_is_none(crawl: Path) -> None:
+    before = names(crawl)
+    for name in ("a/x.warc.gz.md5", "a/x.warc.gz.sha1", "b/x.warc.os.cdx.gz", "b/y.arc.cdxj"):
+        (crawl / name).write_text("d41d8cd98f00b204e9800998ecf8427e")
+    assert names(crawl) == before
+    assert names(crawl / "a" / "x.warc.gz.md5") == ["x.warc.gz.md5"]
+
+
+def test_runs_below_a_folder_are_not_looked_into(crawl: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = names(crawl)
+    killed, finished = crawl / "out" / "killed", crawl / "out" / "finished"
+    for path in (
+        killed / "_work" / "lock",
+        killed / "_work" / "records" / "x.warc.gz-1-none.2.parquet",
+        finished / "run.json",
+        finished / "ledger" / "x.warc.gz-1-none.2.parquet",
+        finished / "shards" / "shard-00000.parquet",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    capsys.readouterr()
+    assert names(crawl) == before
+    assert "out/finished, out/killed" in capsys.readouterr().err
+    assert names(finished / "shards") == ["shard-00000.parquet"]
+    with pytest.raises(WerpError, match=r"a run's folder.*finished/shards"):
+        list_inputs([str(finished)])
+
+
+def test_links_are_no_silent_loss(crawl: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (crawl / "again").symlink_to(crawl / "b")
+    assert names(crawl) == ["a/x.warc.gz", "b/x.warc.gz", "b/y.arc"]
+    assert "links to folders are not followed: again" in capsys.readouterr().err
+    (crawl / "b" / "z.warc.gz").symlink_to("not-fetched")
+    for pattern in (crawl, f"{crawl}/b/*.gz"):
+        with pytest.raises(WerpError, match=r"z\.warc\.gz: a link to a file that isn't there"):
+            list_inputs([str(pattern)])
+
+
+def test_a_name_that_no_table_can_hold_is_refused(crawl: Path) -> None:
+    with open(os.fsencode(crawl) + b"/b/\xff.warc", "wb"):
+        pass
+    with pytest.raises(WerpError, match="not UTF-8; rename"):
+        list_inputs([str(crawl)])
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,16 @@ def test_wet_records_between_pages_keep_their_place(tmp_path: Path) -> None:
     assert [row["id"] for row in documents] == [row["id"] for row in records]
     assert [row["extractor"] == "given" for row in documents] == [bool(number % 2) for number in range(6)]
     assert documents[3]["text"] == "Text number 3, given in WET.\n"
+
+
+def test_what_utf8_cannot_hold_costs_no_run(tmp_path: Path) -> None:
+    (tmp_path / "odd.jsonl").write_text(
+        r'{"text": "a \ud800 b \u0000 c", "url": "https://example.org/\udc80", "date": "\ud800"}' + "\n"
+        r'{"text": "plain", "url": 5, "date": 1e400, "crawl": "\udfff"}' + "\n"
+    )
+    files, output = list_inputs([str(tmp_path / "odd.jsonl")]), tmp_path / "out"
+    recipe = load_recipe("raw", ["language.languages=null", "language.min_score=0"])
+    refine(None, make_plan(recipe, files, output, Options()))
+    assert [row["outcome"] for row in table(output, "ledger")] == ["kept", "kept"]
+    for name in ("records", "documents", "ledger", "shards"):
+        assert [row["url"] for row in table(output, name)] == ["https://example.org/?", "5"]

@@ -78,6 +78,12 @@ def test_wrong_overrides_name_the_right_key(override: str, words: str) -> None:
         ("name: x\nquality: {models: [{name: m, model: m.bin}], accept: {m: 1}}", "accept: no key `by`"),
         ("name: x\nrules: 3", "rules: Input should be a list"),
         ("name: [", "not valid YAML"),
+        ("name: x\nrules: []\nrules: [{rule: length.v1}]", "the key rules is given twice(.|\n)*line 3"),
+        (
+            "name: x\nrules: [{rule: length.v1, min_chars: 3, max_chars: 9, min_chars: 5}]",
+            "the key min_chars is given twice",
+        ),
+        ("name: x\nrules: [{rule: language.v1, languages: [no]}]", "truth values: quote it"),
         ("- a", "mapping"),
     ],
 )
@@ -87,6 +93,25 @@ def test_wrong_files_name_file_key_and_remedy(tmp_path: Path, text: str, words: 
     with pytest.raises(WerpError, match=words) as caught:
         load_recipe(str(path))
     assert "mine.yaml" in str(caught.value)
+
+
+def test_a_list_of_mistakes_is_not_called_short_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: x\nextract: {extractors: [trafilatur]}")
+    with pytest.raises(WerpError) as caught:
+        load_recipe(str(tmp_path / "mine.yaml"))
+    assert len(str(caught.value).splitlines()) == 1
+    (tmp_path / "mine.yaml").write_text("name: x\nextract: {extractors: []}")
+    with pytest.raises(WerpError, match="at least 1 item"):
+        load_recipe(str(tmp_path / "mine.yaml"))
+
+
+def test_yaml_may_still_merge(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "name: x\nrules:\n- {rule: language.v1, min_score: 0.5}\n"
+        "dedup:\n- {rule: exact.v1}\nshards: {<<: {format: arrow}, <<: {target_mb: 3}}\n"
+    )
+    recipe = load_recipe(str(tmp_path / "mine.yaml"))
+    assert (recipe.shards.format, recipe.shards.target_mb) == ("arrow", 3)
 
 
 def test_a_recipe_that_is_no_text_is_named(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import time
 from typing import Any
 
 import pytest
 
 from werp.errors import WerpError
 from werp.session import TaskError, session
+from werp.spread import spread
 
 
 def mistaken(_: int) -> int:
@@ -48,3 +51,26 @@ def test_any_other_failure_ends_with_its_cause() -> None:
         caught.value
     )
     assert caught.value.status == 1
+
+
+def seconds_to_collect(_: int) -> float:
+    """What PySpark's worker does after every task."""
+    started = time.process_time()
+    gc.collect()
+    return time.process_time() - started
+
+
+def test_tasks_do_not_pay_for_the_libraries_of_their_worker() -> None:
+    with session(1) as spark:
+        first, *later = spread(spark, [import_much, seconds_to_collect], 2, lambda work: work(0)) + spread(
+            spark, range(4), 4, seconds_to_collect
+        )
+    assert first > 0.01  # a worker with the libraries, not frozen yet
+    assert max(later[1:]) < first / 5
+
+
+def import_much(_: int) -> float:
+    import numba  # noqa: F401, PLC0415
+    import pydantic  # noqa: F401, PLC0415
+
+    return seconds_to_collect(0)

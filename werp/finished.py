@@ -68,8 +68,8 @@ class Text(NamedTuple):
         return pieces(self.text, self.spans)
 
 
-def open_run(path: Path) -> FinishedRun:
-    """Open a run directory.
+def open_run(path: Path, flag: str = "--run") -> FinishedRun:
+    """Open a run directory; `flag` is what errors call it.
 
     Raises `WerpError` when it is not a finished run, was made by a version with other tables, or
     has lost files.
@@ -77,11 +77,11 @@ def open_run(path: Path) -> FinishedRun:
     manifest = RunDirectory(path, "").manifest()
     if manifest is None:
         raise WerpError(
-            f"--run {path}: no run.json there, so it is no finished run; give a run's output folder"
+            f"{flag} {path}: no run.json there, so it is no finished run; give a run's output folder"
         )
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise WerpError(
-            f"--run {path}: tables of version {manifest.get('schema_version')}, this is version"
+            f"{flag} {path}: tables of version {manifest.get('schema_version')}, this is version"
             f" {SCHEMA_VERSION}; refine it again"
         )
     try:

@@ -21,12 +21,15 @@ from pathlib import Path
 
 from werp.errors import WerpError
 from werp.progress import say
+from werp.rundir import is_run
 
 #: What a directory is searched for (x.warc.gz, x.arc, x.warc.gz.open, x.wat ...); a file named
 #: outright or by a glob may have any name.
 _ARCHIVE_NAME = re.compile(r"\.(warc|arc|wat|wet)(\.|$)", re.IGNORECASE)
 #: What a directory without archives is searched for. A plain x.json in a folder of data is its
 #: description more often than its rows, so it must be named.
+#: Checksums and indices, which lie beside archives and carry their names.
+_BESIDE = re.compile(r"\.(md5|sha1|sha256|sha512|cdxj?)(\.gz)?$", re.IGNORECASE)
 _ROWS_NAME = re.compile(
     r"\.(jsonl|ndjson)(\.gz|\.gzip|\.zst|\.zstd)?$|\.json\.(gz|zst)$|\.(parquet|parq|arrow)$", re.IGNORECASE
 )
@@ -83,20 +86,10 @@ def _expand(pattern: str) -> Iterable[tuple[Path, Path | None]]:
         return
     path = Path(pattern)
     if path.is_dir():
-        every = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path)))
-        found = [p for p in every if _ARCHIVE_NAME.search(p.name)]
-        found = found or [p for p in every if _ROWS_NAME.search(p.name)]
-        if not found:
-            raise WerpError(
-                f"--input {pattern}: the folder holds no file with .warc, .arc, .wat, .wet, .jsonl, .parquet"
-                " or .arrow in its name; name files outright or pass a glob to read others"
-            )
-        if len(found) < len(every):
-            say(f"{pattern}: {len(every) - len(found)} files are no inputs by their names and are left out")
-        yield from ((p.absolute(), path.absolute()) for p in found)
+        yield from ((p.absolute(), path.absolute()) for p in _folder_inputs(path))
     elif glob.has_magic(pattern) and not path.exists():
         root = _glob_root(pattern)
-        found = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if p.is_file())
+        found = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if _is_input(p))
         if not found:
             raise WerpError(f"--input {pattern}: the glob matches no file (quote it; ** goes into folders)")
         yield from ((p.absolute(), root) for p in found)
@@ -106,9 +99,46 @@ def _expand(pattern: str) -> Iterable[tuple[Path, Path | None]]:
         raise WerpError(f"--input {pattern}: no such file or folder")
 
 
-def _hidden(path: Path) -> bool:
-    """In `.git`, `.cache` and the like: no data of the folder's."""
-    return any(part.startswith(".") for part in path.parts)
+def _folder_inputs(folder: Path) -> list[Path]:
+    """The archives below a folder, or where it has none its files of rows; what is left out is said."""
+    every, links, runs = _files_below(folder)
+    found = [p for p in every if _ARCHIVE_NAME.search(p.name) and not _BESIDE.search(p.name)]
+    found = found or [p for p in every if _ROWS_NAME.search(p.name)]
+    for note, places in (("links to folders are not followed", links), ("runs are not looked into", runs)):
+        if places:
+            names = ", ".join(str(p.relative_to(folder)) for p in places[:5])
+            more = f" and {len(places) - 5} more" if len(places) > 5 else ""
+            say(f"{folder}: {note}: {names}{more}; where they are meant, give them an --input of their own")
+    if not found:
+        raise WerpError(
+            f"--input {folder}: the folder holds no file with .warc, .arc, .wat, .wet, .jsonl, .parquet"
+            " or .arrow in its name; name files outright or pass a glob to read others"
+        )
+    if len(found) < len(every):
+        say(f"{folder}: {len(every) - len(found)} files are no inputs by their names and are left out")
+    return found
+
+
+def _files_below(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Files below a folder but for hidden ones; links to folders; and runs, whose tables are no inputs.
+
+    Raises `WerpError` where the folder itself is a run.
+    """
+    if is_run(folder):
+        raise WerpError(f"--input {folder}: a run's folder; its texts are refined again from {folder}/shards")
+    files, links, runs = [], [], []
+    for at, folders, names in os.walk(folder):
+        there = [Path(at, name) for name in sorted(folders) if not name.startswith(".")]
+        links += [p for p in there if p.is_symlink()]
+        runs += [p for p in there if not p.is_symlink() and is_run(p)]
+        folders[:] = [p.name for p in there if p not in runs]
+        files += [p for name in names if not name.startswith(".") and _is_input(p := Path(at, name))]
+    return sorted(files), sorted(links), sorted(runs)
+
+
+def _is_input(path: Path) -> bool:
+    """Whether it is a file, or a link to nothing: that one must not be left out silently."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _expand_list(listing: Path) -> Iterable[tuple[Path, Path | None]]:
@@ -140,6 +170,12 @@ def _glob_root(pattern: str) -> Path:
 
 
 def _identify(path: Path, name: str) -> InputFile:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise WerpError(f"--input {os.fsencode(path)!r}: its name is not UTF-8; rename the file") from error
+    if path.is_symlink() and not path.exists():
+        raise WerpError(f"--input {path}: a link to a file that isn't there; fetch it, or remove the link")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -95,6 +95,12 @@ def _load(path: str) -> Any:
     return handle
 
 
+def labels(model: str | None = None) -> frozenset[str]:
+    """The languages that the model knows."""
+    found, _ = _load(model or str(find_model())).getLabels("strict")
+    return frozenset(label.removeprefix("__label__") for label in found)
+
+
 def _line(text: str) -> str:
     """The whole text as the one line fastText reads: it stops at a newline, a NUL or a lone surrogate."""
     line = text.replace("\n", " ").replace("\r", " ").strip()

@@ -53,6 +53,7 @@ def manifest_of(
         "contamination": _contamination(verdicts),
         "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},
         "earlier": [run.key for run in plan.earlier],
+        "earlier_folders": [str(run.folder) for run in plan.earlier],
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
         "task_seconds": _task_seconds(metas),
         "pages_per_second": round(pages / max(timings["total"], 1e-9), 3),

@@ -20,12 +20,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from werp.dedup.belt import ALARMS
 from werp.dedup.belt import check as check_limits
 from werp.dedup.context import Context, Source
-from werp.dedup.earlier import EarlierRun, merged_sources, write_retractions
+from werp.dedup.earlier import (
+    EarlierRun,
+    merged_sources,
+    open_earlier,
+    refuse_same_names,
+    write_retractions,
+)
 from werp.dedup.run import deduplicate
 from werp.errors import WerpError, nearest
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.manifest import manifest_of
+from werp.preflight import check_recipe
 from werp.progress import Heartbeat, Work, say, shown
 from werp.quality.cuts import cuts_of
 from werp.read.rows import check_columns
@@ -91,11 +98,13 @@ class Plan:
 def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Options) -> Plan:
     """Resolve keys and find what is stored already.
 
-    Raises `WerpError` where the output directory is in the way, an input table has no column of text,
-    or `start_from` finds nothing.
+    Raises `WerpError` where the output directory is in the way, an input table has no column of text, the
+    recipe asks for what there is not, an earlier run holds an input of the same name, or `start_from` finds
+    nothing.
     """
     for file in files:
         check_columns(file.path, recipe.read.fields, file.name)
+    check_recipe(recipe)
     for folder in options.documents:
         if not (folder / "documents").is_dir():
             raise WerpError(f"--documents {folder}: no run, for it has no folder documents; name a run")
@@ -105,7 +114,8 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
             raise WerpError(f"--accept {name}: no such alarm{nearest(name, ALARMS)}")
     if options.earlier and not recipe.dedup:
         raise WerpError(f"--earlier {options.earlier[0]}: recipe {recipe.name} has no stage of deduplication")
-    earlier = [EarlierRun(folder, recipe) for folder in options.earlier]
+    earlier = open_earlier(options.earlier, recipe)
+    refuse_same_names([file.name for file in files], earlier)
     run_key = hash_of(
         [[unit.documents, unit.signals] for unit in units]
         + [recipe.model_dump(mode="json"), options.limit, source_hash(), SCHEMA_VERSION]
@@ -204,9 +214,13 @@ def settle(
     """
     dedup: dict[str, Any] = {}
     if plan.recipe.dedup:
+        if spark is not None:  # hours, on a large crawl
+            say(f"deduplicating: {', '.join(stage.rule for stage in plan.recipe.dedup)}")
         dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
     settled: dict[str, Any] = {}
     if plan.recipe.quality:
+        if spark is not None:
+            say("settling classifiers' cuts over the run")
         settled = _timed(timings, "quality", lambda: _quality(spark, plan))
     return _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled)), dedup, settled
 

@@ -96,6 +96,13 @@ class RunDirectory:
         shutil.rmtree(self.work, ignore_errors=True)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's, finished or not."""
+    return (folder / "_work" / "lock").is_file() or (
+        (folder / "run.json").is_file() and (folder / "ledger").is_dir()
+    )
+
+
 def refuse_unwritable(path: Path, flag: str) -> None:
     """Raise `WerpError` where a folder can't be made, before hours of work are spent on what goes there."""
     there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())

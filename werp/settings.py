@@ -16,6 +16,23 @@ from werp.errors import WerpError, nearest
 Location = tuple[int | str, ...]
 
 
+class _OneValueAKey(yaml.SafeLoader):
+    """YAML in which no key is given twice: the second would silently take the first one's place."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As the parent does, once the keys are found to differ."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value} is given twice", key.start_mark
+                    )
+                seen.add(key.value)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
 def carried(package: str) -> list[str]:
     """Names of the YAML files that a package carries, in order."""
     return sorted(e.name.removesuffix(".yaml") for e in files(package).iterdir() if e.name.endswith(".yaml"))
@@ -34,7 +51,7 @@ def read_settings(name_or_path: str, package: str, kind: str) -> tuple[dict[str,
     elif name_or_path not in carried(package):
         raise WerpError(f"--{kind} {name_or_path}: no such {kind}{nearest(name_or_path, carried(package))}")
     try:
-        content = yaml.safe_load(place.read_text("utf-8"))
+        content = yaml.load(place.read_text("utf-8"), _OneValueAKey)
     except (OSError, UnicodeDecodeError) as error:
         raise WerpError(f"--{kind} {name_or_path}: can't be read as UTF-8 text: {error}") from error
     except yaml.YAMLError as error:
@@ -61,8 +78,13 @@ def explained(error: ValidationError, where: str, keys_at: Callable[[Location], 
     keys_at: the keys there are at a place.
     """
     lines = []
-    for problem in error.errors():
+    problems = error.errors()
+    # A list whose items are all at fault is too short too, once they are gone: that says nothing more.
+    inner = {problem["loc"][:n] for problem in problems for n in range(len(problem["loc"]))}
+    for problem in problems:
         location, message = problem["loc"], problem["msg"].replace("a valid tuple", "a list")
+        if problem["type"] == "too_short" and location in inner:
+            continue
         path = ".".join(map(str, location))
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown key {path}{nearest(str(location[-1]), keys_at(location[:-1]))}")
@@ -80,5 +102,7 @@ def explained(error: ValidationError, where: str, keys_at: Callable[[Location], 
             lines.append(f"{path}: no key `{key}`, which says what it is (found {problem['input']!r:.80})")
         else:
             found = "" if problem["type"] == "missing" else f" (found {problem['input']!r:.80})"
+            if problem["type"] == "string_type" and isinstance(problem["input"], bool):
+                found += "; YAML takes no, yes, on and off for truth values: quote it"
             lines.append(f"{path}: {message}{found}" if path else f"{message}{found}")
     return WerpError("\n".join(f"{where}: {line}" for line in lines))

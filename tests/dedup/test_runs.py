@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.dedup.conftest import two_crawls
 from tests.job import manifest, run, table
+from werp.ask.what_if import replayed
 from werp.dedup.planted import near_copy, passages
 from werp.edits import apply_edits, spans_of
 from werp.errors import WerpError
+from werp.finished import open_run
 from werp.inputs import list_inputs
 from werp.recipe import Recipe, load_recipe
 from werp.refine import Options, make_plan, refine
@@ -100,16 +105,76 @@ def test_adding_a_crawl_is_one_run_over_both(crawls: Path, tmp_path: Path, survi
     )
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["length.min_chars=900"],  # decides who takes part
+        ["minhash.bands=10", "substring.min_tokens=30"],
+        ["minhash.shingle_size=2", "exact.survivor=longest"],  # signs every text anew
+    ],
+)
+def test_what_if_is_the_rerun_against_earlier_runs(crawls: Path, tmp_path: Path, changes: list[str]) -> None:
+    path = recipe_file(tmp_path)
+    path.write_text(path.read_text().replace("rules: []", "rules: [{rule: length.v1, min_chars: 700}]"))
+    before, after = load_recipe(str(path)), load_recipe(str(path), changes)
+    for name, recipe in (("before", before), ("after", after)):
+        finished(recipe, [crawls / "a"], tmp_path / name / "a")
+        finished(recipe, [crawls / "b"], tmp_path / name / "b", earlier=(tmp_path / name / "a",))
+    with replayed(open_run(tmp_path / "before/b"), changes, no_session) as answer:
+        asked = [row for unit in answer.tables for row in pq.read_table(unit.ledger).to_pylist()]
+    assert asked == table(tmp_path / "after/b", "ledger") != table(tmp_path / "before/b", "ledger")
+    alone = finished(after, [crawls / "b"], tmp_path / "alone")
+    assert alone["content_hash"] != manifest(tmp_path / "after/b")["content_hash"]
+
+    other = tmp_path / "before/a"
+    finished(after, [crawls / "a"], other, force=True)
+    with (
+        pytest.raises(WerpError, match="not the run any more"),
+        replayed(open_run(tmp_path / "before/b"), changes, no_session),
+    ):
+        pass
+    shutil.rmtree(other)
+    with (
+        pytest.raises(WerpError, match=r"before/a: no run\.json"),
+        replayed(open_run(tmp_path / "before/b"), changes, no_session),
+    ):
+        pass
+
+
+def no_session() -> Any:
+    pytest.fail("a Spark session was asked for")
+
+
+def test_the_order_in_which_earlier_runs_are_named_changes_nothing(tmp_path: Path) -> None:
+    recipe = load_recipe(str(recipe_file(tmp_path, "newest")))
+    parts, runs = [], []
+    for number in range(4):  # the same text three times, newer each time, then another one
+        row = {"text": "The ferry leaves at noon." if number < 3 else "Another text.", "date": f"202{number}"}
+        parts.append(tmp_path / f"part-{number}.jsonl")
+        parts[-1].write_text(json.dumps(row) + "\n")
+    for number in range(3):  # each is deduplicated against those before it
+        output = tmp_path / f"run-{number}"
+        finished(recipe, [parts[number]], output, earlier=tuple(runs))
+        assert len(table(output, "retractions")) == number
+        runs.append(output)
+    last = [tmp_path / "last-0", tmp_path / "last-1"]
+    finished(recipe, [parts[3]], last[0], earlier=tuple(runs))
+    finished(recipe, [parts[3]], last[1], earlier=(runs[2], runs[0], runs[1]))
+    assert table(last[0], "retractions") == table(last[1], "retractions") == []
+    assert manifest(last[0])["key"] == manifest(last[1])["key"]
+
+
 def test_an_earlier_run_must_be_of_the_same_recipe(crawls: Path, tmp_path: Path) -> None:
     recipe = load_recipe(str(recipe_file(tmp_path)))
     finished(recipe, [crawls / "a"], tmp_path / "a")
     other = load_recipe(str(recipe_file(tmp_path)), ["minhash.bands=10"])
     for chosen, inputs, words in (
         (other, crawls / "b", "differs in `dedup`"),
-        (recipe, crawls / "a", "in two runs"),
+        (recipe, crawls / "a", r"named part-0\.jsonl in it and in this run"),
     ):
+        files, options = list_inputs([str(inputs)]), Options(earlier=(tmp_path / "a",))
         with pytest.raises(WerpError, match=words):
-            finished(chosen, [inputs], tmp_path / "b", earlier=(tmp_path / "a",))
+            make_plan(chosen, files, tmp_path / "b", options)
     with pytest.raises(WerpError, match="no finished run"):
         finished(recipe, [crawls / "b"], tmp_path / "b", earlier=(crawls,))
 

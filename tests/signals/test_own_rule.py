@@ -23,6 +23,12 @@ def link_share(batch, schemes):
     words = [max(1, len(text.split())) for text in batch.texts]
     return {"share": [own / all_ for own, all_ in zip(links, words)]}
 
+def kind(batch):
+    return {"kind": ["page" for text in batch.texts]}
+
+def one_page_too_many(batch):
+    return {"share": [1 / (len(text) - 1) for text in batch.texts]}
+
 def wrong(batch):
     return {"share": [1.0]}
 '''
@@ -78,5 +84,9 @@ def test_mistakes_are_named(package: Path, tmp_path: Path) -> None:
         measure(load_recipe(recipe(tmp_path, "wrong")).rules, batch)
     with pytest.raises(WerpError, match=r"no attribute 'nothing'.*PYTHONPATH"):
         measure(load_recipe(recipe(tmp_path, "nothing")).rules, batch)
+    with pytest.raises(WerpError, match=r"signal kind is text: return pa\.array\(values, pa\.string\(\)\)"):
+        measure(load_recipe(recipe(tmp_path, "kind")).rules, batch)
+    with pytest.raises(WerpError, match=r"ZeroDivisionError.*links\.py:13\), given 2 documents"):
+        measure(load_recipe(recipe(tmp_path, "one_page_too_many")).rules, batch)
     with pytest.raises(WerpError, match="did you mean parameters"):
         load_recipe(recipe(tmp_path, "link_share", "    parameter: {}\n"))

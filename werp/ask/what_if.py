@@ -3,7 +3,8 @@
 The job's own functions do it, in a temporary folder: `refine.prepare` takes the stored signals, or measures
 the stored documents where a key changes what is measured or the text itself; `refine.settle` decides,
 deduplicates and writes the ledger, which is then compared with the run's. No archive is opened; a key that
-changes reading or extraction is refused.
+changes reading or extraction is refused. Earlier runs that it was deduplicated against are taken under the
+changed recipe too, as `--earlier` asks of a real one.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from werp.dedup.belt import ALARMS
+from werp.dedup.context import Source
+from werp.dedup.earlier import EarlierRun
 from werp.errors import WerpError
-from werp.finished import FinishedRun, Tables
+from werp.finished import FinishedRun, Tables, open_run
 from werp.inputs import InputFile
 from werp.progress import say
 from werp.recipe import Recipe, overridden
@@ -57,12 +60,8 @@ def replayed(
     """
     recipe = overridden(run.recipe, changes, f"{run.path / 'run.json'}: recipe")
     _refuse_extraction(run.recipe, recipe, changes)
-    if recipe.dedup and run.manifest["earlier"]:
-        raise WerpError(
-            f"what-if {' '.join(changes)}: this run was deduplicated against earlier runs, which it doesn't"
-            " hold; only a new run with --earlier can answer, then werp diff"
-        )
-    documents = run.manifest["documents"]
+    earlier = _earlier_runs(run) if recipe.dedup else []
+    documents = sum(each.manifest["documents"] for each in (run, *earlier))
     with tempfile.TemporaryDirectory(prefix="werp-what-if-") as folder, ExitStack() as opened:
         plan, again = _plan(run, recipe, Path(folder) / "run")
         if again:
@@ -72,8 +71,40 @@ def replayed(
             say("starting a Spark session")
             spark = opened.enter_context(session())
         prepare(spark, plan)
+        for number, each in enumerate(earlier):
+            plan.earlier.append(_as_earlier(spark, each, run.recipe, recipe, Path(folder) / f"{number}"))
         settle(spark, plan, {})
         yield Replay(recipe, tuple(_tables(plan, unit) for unit in plan.units), again)
+
+
+def _earlier_runs(run: FinishedRun) -> list[FinishedRun]:
+    """The runs that a run was deduplicated against; `WerpError` where one isn't there any more."""
+    keys, folders = run.manifest["earlier"], run.manifest.get("earlier_folders", [])
+    if len(folders) < len(keys):
+        raise WerpError(f"--run {run.path}: doesn't say where the earlier runs lie; refine it again")
+    found = []
+    for key, folder in zip(keys, folders, strict=True):
+        found.append(open_run(Path(folder), "earlier run"))
+        if found[-1].manifest["key"] != key:
+            raise WerpError(
+                f"earlier run {folder}: not the run any more that {run.path} was deduplicated against;"
+                " refine anew with --earlier, then werp diff"
+            )
+    return found
+
+
+def _as_earlier(
+    spark: SparkSession | None, run: FinishedRun, before: Recipe, after: Recipe, folder: Path
+) -> EarlierRun:
+    """An earlier run as it would take part had it been made by the changed recipe too."""
+    plan, _ = _plan(run, after, folder)
+    prepare(spark, plan)
+    earlier = EarlierRun(run.path, before)
+    earlier.sources = [
+        Source(unit.name, unit.records, unit.documents, unit.signals, earlier=True)
+        for unit in (_tables(plan, unit) for unit in plan.units)
+    ]
+    return earlier
 
 
 def _refuse_extraction(before: Recipe, after: Recipe, changes: Sequence[str]) -> None:

@@ -7,9 +7,7 @@ passages differ.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import pyarrow.parquet as pq
 
 from werp.dedup.context import Source
 from werp.errors import WerpError
+from werp.finished import open_run
 from werp.rundir import new_file
 from werp.tables import KEPT, RETRACTIONS
 
@@ -31,48 +30,38 @@ class EarlierRun:
     """A finished run directory whose documents take part in this run's deduplication."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
-        """Read its manifest.
+        """Open it.
 
         Raises `WerpError` when it is no finished run, or was made by other rules than this recipe's: then the
         result could not be that of one run over everything.
         """
-        self.folder = folder
-        try:
-            self.manifest: dict[str, Any] = json.loads((folder / "run.json").read_text("utf-8"))
-            theirs, files = self.manifest["recipe"], self.manifest["files"]
-            self.key: str = self.manifest["key"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WerpError(f"--earlier {folder}: no finished run (run.json: {error})") from error
-        own = recipe.model_dump(mode="json")
+        run = open_run(folder, "--earlier")
+        self.folder, self.key = folder.absolute(), str(run.manifest["key"])
+        #: How many runs it was itself deduplicated against: those come before it.
+        self.depth = len(run.manifest["earlier"])
         for key in _AGREE:
-            if theirs.get(key) != own[key]:
+            if getattr(run.recipe, key) != getattr(recipe, key):
                 raise WerpError(
                     f"--earlier {folder}: its recipe differs in `{key}`; refine it again with this recipe"
                     " (--from documents opens no archive)"
                 )
-        names = [entry["name"] for entry in self.manifest["inputs"]]
         self.sources = [
-            Source(name, folder / "records" / records, folder / "documents" / documents,
-                   folder / "signals" / signals, earlier=True)
-            for name, records, documents, signals in zip(
-                names, files["records"], files["documents"], files["signals"], strict=True
-            )
-        ]  # fmt: skip
-        self._ledgers = dict(zip(names, files["ledger"], strict=True))
-        self._dedups = dict(zip(names, files["dedup"], strict=True))
-        self._retractions = files.get("retractions", [])
+            Source(unit.name, unit.records, unit.documents, unit.signals, earlier=True) for unit in run.tables
+        ]
+        self._tables = {unit.name: unit for unit in run.tables}
+        self._retractions = run.manifest["files"].get("retractions", [])
 
     def verdicts(self, name: str) -> dict[str, dict[str, Any]]:
         """What the run said of the documents of one input: kept or not, survivor, removed passages, by id."""
-        ledger = pq.read_table(
-            self.folder / "ledger" / self._ledgers[name], columns=["id", "outcome", "stage", "survivor_id"]
-        )
+        unit = self._tables[name]
+        ledger = pq.read_table(unit.ledger, columns=["id", "outcome", "stage", "survivor_id"])
         said = {
             row["id"]: {"kept": row["outcome"] == KEPT, "survivor_id": row["survivor_id"], "removed": []}
             for row in ledger.to_pylist()
             if row["outcome"] == KEPT or row["stage"] == "dedup"
         }
-        for row in pq.read_table(self.folder / "dedup" / self._dedups[name]).to_pylist():
+        assert unit.dedup is not None  # its recipe's stages are this one's
+        for row in pq.read_table(unit.dedup).to_pylist():
             if row["id"] in said and said[row["id"]]["kept"]:
                 said[row["id"]]["removed"] += row["removed"] or []
         return said
@@ -84,26 +73,38 @@ class EarlierRun:
             yield from (row for row in table.to_pylist() if row["warc_file"] == name)
 
 
-def merged_sources(own: Sequence[Source], earlier: Sequence[EarlierRun]) -> list[Source]:
-    """All input files in the order of their names, which is the order of one run over everything.
+def open_earlier(folders: Sequence[Path], recipe: Recipe) -> list[EarlierRun]:
+    """The runs in these folders, those first that others were deduplicated against."""
+    return sorted((EarlierRun(folder, recipe) for folder in folders), key=lambda run: (run.depth, run.key))
 
-    Raises `WerpError` when two runs hold an input of one name.
-    """
+
+def refuse_same_names(own: Sequence[str], earlier: Sequence[EarlierRun]) -> None:
+    """Raise `WerpError` when two runs hold an input of one name: known before any work is done."""
+    seen = dict.fromkeys(own, "this run")
+    for run in earlier:
+        for source in run.sources:
+            if source.name in seen:
+                raise WerpError(
+                    f"--earlier {run.folder}: an input is named {source.name} in it and in"
+                    f" {seen[source.name]}, so ids of their documents could not be told apart; list inputs"
+                    " from a folder above (ids are made of names relative to it)"
+                )
+        seen |= dict.fromkeys((source.name for source in run.sources), str(run.folder))
+
+
+def merged_sources(own: Sequence[Source], earlier: Sequence[EarlierRun]) -> list[Source]:
+    """All input files in the order of their names, which is the order of one run over everything."""
     every = [*own, *(source for run in earlier for source in run.sources)]
-    every.sort(key=lambda source: source.name)
-    for a, b in pairwise(every):
-        if a.name == b.name:
-            raise WerpError(
-                f"--earlier: an input is named {a.name} in two runs, so ids of their documents could not be"
-                " told apart; list the inputs from a folder above (ids are made of names relative to it)"
-            )
-    return every
+    return sorted(every, key=lambda source: source.name)
 
 
 def write_retractions(
     source: Source, runs: Sequence[EarlierRun], dedup: Path, target: Path, temporary: Path
 ) -> int:
-    """Write how documents of an earlier run's input stand now, where that differs; returns how many do."""
+    """Write how documents of an earlier run's input stand now, where that differs; returns how many do.
+
+    runs: in their order, so that of two that retracted one document the later one's word counts.
+    """
     owner = next(run for run in runs if source in run.sources)
     before = owner.verdicts(source.name)
     for run in runs:

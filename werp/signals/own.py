@@ -7,7 +7,8 @@
       min: {}                              # drop when it is below
 
 The function takes a `werp.signals.batch.TextBatch` and the parameters, and returns a dict of signal name to
-Arrow array or list, one value a document; null never drops. Its columns are called `link_share.<signal>`, the
+a list of numbers, or an Arrow array of numbers or strings, one value a document; null never drops. It is
+called with no document first, to learn its signals. Its columns are called `link_share.<signal>`, the
 ledger names `link_share.v1.max.share`. The signals' key covers the source of the function's module.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,7 +59,11 @@ class Own(Rule):
 
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Call the function."""
-        columns = find_function("rule", self.rule)(batch, **self.parameters)
+        function = find_function("rule", self.rule)
+        try:
+            columns = function(batch, **self.parameters)
+        except Exception as error:  # a stranger's code may raise whatever it likes
+            raise WerpError(f"rule {self.rule}: {_said(error)}, given {len(batch)} documents") from error
         if not isinstance(columns, dict) or not columns:
             raise WerpError(
                 f"rule {self.rule}: returned {type(columns).__name__}, expected a dict of signal columns"
@@ -72,7 +78,13 @@ class Own(Rule):
 
     def _array(self, name: str, column: Any) -> pa.Array:
         """Numbers as float64, so that a column has one type whatever a batch holds; strings as they are."""
-        array = column if isinstance(column, pa.Array) else pa.array(column)
+        try:
+            array = column if isinstance(column, pa.Array) else pa.array(column)
+        except (pa.ArrowException, OverflowError, TypeError) as error:
+            raise WerpError(f"rule {self.rule}: signal {name}: {error}") from error
+        if pa.types.is_string(array.type) and not isinstance(column, pa.Array):
+            # Of no document, or of nulls alone, a list doesn't say that its values are strings.
+            raise WerpError(f"rule {self.rule}: signal {name} is text: return pa.array(values, pa.string())")
         if pa.types.is_string(array.type):
             if name in self.max or name in self.min:
                 raise WerpError(f"rule {self.rule}: signal {name} is text; only numbers have a max or min")
@@ -87,6 +99,12 @@ class Own(Rule):
         above = [Check(f"max.{key}", f"{self.family}.{key}", ">", limit) for key, limit in self.max.items()]
         below = [Check(f"min.{key}", f"{self.family}.{key}", "<", limit) for key, limit in self.min.items()]
         return above + below
+
+
+def _said(error: Exception) -> str:
+    """An error and the line that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
 
 
 def find_function(role: str, name: str) -> Callable[..., Any]:

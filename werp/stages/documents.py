@@ -224,7 +224,7 @@ def _write_batch(
 ) -> None:
     texts: list[dict[str, Any]] = []
     for row in batch:
-        row.columns["casualty"] = "; ".join(row.casualties) or None
+        row.columns = _clean({**row.columns, "casualty": "; ".join(row.casualties) or None})
         if row.text is None:
             continue
         # What an archive may hold that UTF-8 can't: spans count the characters of what is stored.
@@ -240,7 +240,7 @@ def _write_batch(
                 "text": text,
             }
         )
-    records.write_table(pa.Table.from_pylist([_clean(row.columns) for row in batch], RECORDS))
+    records.write_table(pa.Table.from_pylist([row.columns for row in batch], RECORDS))
     if texts:
         meta.text_bytes += sum(len(row["text"].encode()) for row in texts)
         documents.write_table(_edited(texts, rules))

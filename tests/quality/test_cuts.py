@@ -23,6 +23,7 @@ from werp.quality.cuts import (
     score_of,
     select,
     sort_keys,
+    spread_out,
     sums,
     within,
 )
@@ -55,7 +56,8 @@ def kept_by_selection(rows: Rows, share: Fraction, column: int, files: int = 3) 
     words = np.array([row[1] for row in rows], np.int64)
 
     def histogram(prefixes: Any, number: int) -> Any:
-        return sum(sums(keys[f::files], words[f::files], prefixes, number) for f in range(files))
+        parts = [sums(keys[f::files], words[f::files], prefixes, number) for f in range(files)]
+        return spread_out(parts, len(prefixes))
 
     (cut,), totals = select(histogram, [share], column)
     assert totals == [len(rows), int(words.sum())]
@@ -126,7 +128,11 @@ def test_buckets_hold_equal_tokens_and_the_best_decides() -> None:
     cuts = {}
     for name, values in scores.items():
         keys = sort_keys(values, names)
-        cuts[name], _ = select(lambda p, n, keys=keys: sums(keys, words, p, n), bucket_shares(), 1)
+
+        def histogram(prefixes: Any, number: int, keys: Any = keys) -> Any:
+            return spread_out([sums(keys, words, prefixes, number)], len(prefixes))
+
+        cuts[name], _ = select(histogram, bucket_shares(), 1)
     accept = Buckets(scores=("a",), min_bucket=0)
     buckets = best_bucket(accept, scores, names, cuts)
     held = np.bincount(buckets, weights=words, minlength=BUCKETS) / words.sum()

@@ -41,6 +41,16 @@ Prefix = tuple[int, ...]
 Histogram = Callable[[Sequence[Prefix], int], npt.NDArray[np.int64]]
 
 
+class Sums(NamedTuple):
+    """What of a `Histogram` is not zero: places [n] in [prefixes x 65536], and their two sums [n, 2].
+
+    Of a small file that is a few hundred places, where the whole is 20 MB for 19 prefixes.
+    """
+
+    places: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int64]
+
+
 class Cut(NamedTuple):
     """The last document kept: its score, and the largest key kept (three words)."""
 
@@ -70,17 +80,33 @@ def digits(keys: Keys, number: int) -> npt.NDArray[np.int64]:
     return ((keys[:, number // 4] >> shift) & np.uint64(0xFFFF)).astype(np.int64)
 
 
-def sums(keys: Keys, weights: npt.NDArray[np.int64], prefixes: Sequence[Prefix], number: int) -> Any:
+def sums(keys: Keys, weights: npt.NDArray[np.int64], prefixes: Sequence[Prefix], number: int) -> Sums:
     """One file's part of a `Histogram`."""
-    out = np.zeros((len(prefixes), 1 << 16, 2), np.int64)
+    parts = []
     own = digits(keys, number)
     for row, prefix in enumerate(prefixes):
         inside = np.ones(len(keys), bool)
         for place, digit in enumerate(prefix):
             inside &= digits(keys, place) == digit
-        np.add.at(out[row, :, 0], own[inside], 1)
-        np.add.at(out[row, :, 1], own[inside], weights[inside])
-    return out
+        there = weights[inside]
+        parts.append(Sums((row << 16) + own[inside], np.column_stack([np.ones_like(there), there])))
+    return gathered(parts)
+
+
+def gathered(parts: Sequence[Sums]) -> Sums:
+    """Each place once, with the sum of what lies there."""
+    places, inverse = np.unique(np.concatenate([part.places for part in parts]), return_inverse=True)
+    values = np.zeros((len(places), 2), np.int64)
+    np.add.at(values, inverse, np.concatenate([part.values for part in parts]))
+    return Sums(places, values)
+
+
+def spread_out(parts: Sequence[Sums], prefixes: int) -> npt.NDArray[np.int64]:
+    """The parts' total as a `Histogram` gives it, each place in its own."""
+    total = np.zeros((prefixes << 16, 2), np.int64)
+    for places, values in parts:  # no place is there twice in one part
+        total[places] += values
+    return total.reshape(prefixes, 1 << 16, 2)
 
 
 def select(histogram: Histogram, shares: Sequence[Fraction], column: int) -> tuple[list[Cut], list[int]]:
@@ -163,18 +189,14 @@ def cuts_of(
     for place, name in enumerate(names):
 
         def histogram(prefixes: Sequence[Prefix], number: int, place: int = place) -> Any:
-            def part(own: list[int]) -> Any:
-                total = np.zeros((len(prefixes), 1 << 16, 2), np.int64)
+            def part(own: list[int]) -> Sums:
+                parts = []
                 for unit in own:
                     words, *keys = unpack((folder / f"{unit}.bin").read_bytes())
-                    total += sums(keys[place].reshape(-1, 3), words.astype(np.int64), prefixes, number)
-                some = np.flatnonzero(total)
-                return some, total.ravel()[some]
+                    parts.append(sums(keys[place].reshape(-1, 3), words.astype(np.int64), prefixes, number))
+                return gathered(parts)
 
-            total = np.zeros((len(prefixes), 1 << 16, 2), np.int64)
-            for some, values in spread(spark, groups, slices, part):
-                total.ravel()[some] += values
-            return total
+            return spread_out(spread(spark, groups, slices, part), len(prefixes))
 
         found, totals = select(histogram, shares, column)
         result["cuts"][name] = [[cut.score, list(cut.key)] for cut in found]

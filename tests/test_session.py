@@ -69,6 +69,12 @@ def test_tasks_do_not_pay_for_the_libraries_of_their_worker() -> None:
     assert max(later[1:]) < first / 5
 
 
+def test_what_tasks_leave_behind_is_collected() -> None:
+    with session(1) as spark:
+        frozen = spread(spark, range(8), 8, lambda _: gc.get_freeze_count())
+    assert frozen[2] == frozen[-1] > 0
+
+
 def import_much(_: int) -> float:
     import numba  # noqa: F401, PLC0415
     import pydantic  # noqa: F401, PLC0415

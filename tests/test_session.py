@@ -70,8 +70,14 @@ def test_tasks_do_not_pay_for_the_libraries_of_their_worker() -> None:
 
 
 def test_what_tasks_leave_behind_is_collected() -> None:
+    held = [[k] for k in range(1000)]
+
+    def work(n: int) -> int:
+        """Names itself, so that only a collection can free it and what it holds."""
+        return work(n - 100) if n > 100 else gc.get_freeze_count() + 0 * len(held)
+
     with session(1) as spark:
-        frozen = spread(spark, range(8), 8, lambda _: gc.get_freeze_count())
+        frozen = spread(spark, range(8), 8, work)
     assert frozen[2] == frozen[-1] > 0
 
 

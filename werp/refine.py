@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 _R = TypeVar("_R")
 _T = TypeVar("_T")
+_TASK_BYTES = 64 << 20  # of input files, that a task of a round of messages holds at least
 
 
 @dataclass
@@ -305,9 +306,9 @@ def _dedup(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     targets = [
         final.get(source.name, folder / "earlier" / f"{n}.parquet") for n, source in enumerate(sources)
     ]
-    slices = plan.options.partitions or min(len(sources), 20_000)
+    slices, shards = _dedup_tasks(spark, plan, len(sources) - len(own))
     context = Context(
-        tuple(sources), plan.recipe.rules, (), folder, temporary, slices, max(slices, len(sources) // 4),
+        tuple(sources), plan.recipe.rules, (), folder, temporary, slices, shards,
         plan.recipe.segmenter, frozenset(plan.options.accept),
     )  # fmt: skip
     figures = deduplicate(spark, context, plan.recipe.dedup, targets)
@@ -322,6 +323,20 @@ def _dedup(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     figures["retractions"] = sum(spread(spark, earlier, slices, retract))
     figures["retraction_files"] = [f"{number:05d}.parquet" for number in earlier]
     return figures
+
+
+def _dedup_tasks(spark: SparkSession | None, plan: Plan, earlier: int) -> tuple[int, int]:
+    """Tasks over the files, and parts of the key space, for rounds of messages: they decide time and memory,
+    never a result.
+
+    A file a task where files are as large as a crawl's; small ones share a task, which takes longer to begin
+    than to hash a few pages. An earlier run's files count as large.
+    """
+    files = len(plan.units) + earlier
+    large = min(files, -(-plan.bytes // _TASK_BYTES) + earlier, 20_000)
+    cores = spark.sparkContext.defaultParallelism if spark is not None else 1
+    slices = plan.options.partitions or max(large, min(files, cores))
+    return slices, max(slices, large // 4)
 
 
 def _quality(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:

@@ -33,7 +33,8 @@ BUCKETS = 20
 _DIGITS = 12  # of 16 bits: 4 of the score, 8 of the id
 _SCORE_DIGITS = 4
 _SIGN = np.uint64(1 << 63)
-_GROUPS = 256  # of files, whose sums a pass brings together
+_GROUPS = 256  # of files, whose sums a pass brings together, at most
+_GROUP = 50_000  # documents of a group at least: their sums take as long as a task takes to begin
 
 Keys = npt.NDArray[np.uint64]  # [documents, 3]: score (descending), id (both halves)
 Prefix = tuple[int, ...]
@@ -183,8 +184,9 @@ def cuts_of(
             partial.write_bytes(pack(words, *keys))
         return len(ids)
 
-    spread(spark, units, slices, prepare)
-    groups = [units[k::_GROUPS] for k in range(min(_GROUPS, len(units)))]
+    documents = sum(spread(spark, units, slices, prepare))
+    count = min(_GROUPS, len(units), 1 + documents // _GROUP)
+    groups = [units[k::count] for k in range(count)]
     result: dict[str, Any] = {"cuts": {}}
     for place, name in enumerate(names):
 

@@ -6,7 +6,7 @@
 One JSON object a row: median milliseconds forward and with the backward pass, the ratio of the latter to
 `plain`, peak memory beyond the inputs, and the error: the largest relative 2-norm error of an output or a
 gradient against float32 PyTorch. Ways: `ours`; `plain`, the reference under torch.compile; `liger`, the
-package liger-kernel where it is installed (0.8.5 is what docs/training.md compares with). bfloat16.
+package liger-kernel where it is installed (written for 0.8.5). bfloat16.
 
 Attention is measured by `python -m models.bench attention`, whole steps by `python -m models.bench rungs`.
 Shape suffixes: N tokens, D width, F hidden width, H heads, K head width, V vocabulary.
@@ -213,9 +213,7 @@ def rows(case: Case, shape: Shape) -> Iterator[dict[str, Any]]:
             torch.autograd.backward(_tuple(way(*case.inputs)), upstream)
 
         forward = do_bench(lambda way=way: way(*case.inputs), warmup=20, rep=100, return_mode="median")
-        both = do_bench(
-            whole, warmup=20, rep=100, return_mode="median", grad_to_none=list(case.inputs)
-        )  # fmt: skip
+        both = do_bench(whole, warmup=20, rep=100, return_mode="median", grad_to_none=list(case.inputs))
         base = both if name == "plain" else base
         yield {
             "operator": case.name, "rung": shape.name, "way": name, "tokens": shape.tokens,

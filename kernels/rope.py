@@ -181,19 +181,13 @@ class _SplitRotate(torch.autograd.Function):
         ctx: Any, qkv_NG: Tensor, cos_TK: Tensor, sin_TK: Tensor, heads: int, key_heads: int,
         q_weight_K: Tensor | None, k_weight_K: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        N, (T, half) = qkv_NG.shape[0], cos_TK.shape
-        G, turned, normed = heads + 2 * key_heads, heads + key_heads, q_weight_K is not None
-        wide = qkv_NG.shape[1] // G
+        N, T = qkv_NG.shape[0], cos_TK.shape[0]
+        G, normed = heads + 2 * key_heads, q_weight_K is not None
         out_NG = qkv_NG.clone() if normed else qkv_NG
-        rope_fwd_kernel[(N,)](
-            qkv_NG, out_NG, cos_TK, sin_TK, q_weight_K if normed else cos_TK,
-            k_weight_K if normed else cos_TK, T, QK_NORM_EPS,
-            H=heads, G=G, R=turned, HALF=half, WIDE=wide, QK_NORM=normed,
-            BLOCK_R=triton.next_power_of_2(turned), BLOCK_K=triton.next_power_of_2(half),
-        )  # fmt: skip
+        _turn(qkv_NG, out_NG, cos_TK, sin_TK, heads, key_heads, q_weight_K, k_weight_K)
         ctx.save_for_backward(qkv_NG if normed else None, cos_TK, sin_TK, q_weight_K, k_weight_K)
         ctx.heads, ctx.key_heads = heads, key_heads
-        q, k, v = out_NG.view(N // T, T, G, wide).split((heads, key_heads, key_heads), dim=2)
+        q, k, v = out_NG.view(N // T, T, G, -1).split((heads, key_heads, key_heads), dim=2)
         return q, k, v
 
     @staticmethod
@@ -204,11 +198,7 @@ class _SplitRotate(torch.autograd.Function):
         KV, N, normed = ctx.key_heads, B * T, qkv_NG is not None
         together_NG = None if normed else _together(dq, dk, dv)
         if together_NG is not None:
-            rope_fwd_kernel[(N,)](
-                together_NG, together_NG, cos_TK, -sin_TK, cos_TK, cos_TK, T, QK_NORM_EPS,
-                H=H, G=H + 2 * KV, R=H + KV, HALF=K // 2, WIDE=wide, QK_NORM=False,
-                BLOCK_R=triton.next_power_of_2(H + KV), BLOCK_K=triton.next_power_of_2(K // 2),
-            )  # fmt: skip
+            _turn(together_NG, together_NG, cos_TK, -sin_TK, H, KV, None, None)  # back by the same angle
             return together_NG, None, None, None, None, None, None
         dq, dk, dv = (x if x.stride(3) == 1 else x.contiguous() for x in (dq, dk, dv))
         dqkv_NG = torch.empty(N, (H + 2 * KV) * wide, dtype=dq.dtype, device=dq.device)
@@ -224,6 +214,20 @@ class _SplitRotate(torch.autograd.Function):
         )  # fmt: skip
         dq_weight, dk_weight = dweight_P.sum(0).to(q_weight_K.dtype) if normed else (None, None)
         return dqkv_NG, None, None, None, None, dq_weight, dk_weight
+
+
+def _turn(
+    x_NG: Tensor, out_NG: Tensor, cos_TK: Tensor, sin_TK: Tensor, heads: int, key_heads: int,
+    q_weight_K: Tensor | None, k_weight_K: Tensor | None,
+) -> None:  # fmt: skip
+    """Turn queries and keys of `x_NG`, normed where there are weights, into `out_NG`, which may be itself."""
+    (T, half), G, turned = cos_TK.shape, heads + 2 * key_heads, heads + key_heads
+    normed = q_weight_K is not None
+    rope_fwd_kernel[(x_NG.shape[0],)](
+        x_NG, out_NG, cos_TK, sin_TK, q_weight_K if normed else cos_TK, k_weight_K if normed else cos_TK,
+        T, QK_NORM_EPS, H=heads, G=G, R=turned, HALF=half, WIDE=x_NG.shape[1] // G, QK_NORM=normed,
+        BLOCK_R=triton.next_power_of_2(turned), BLOCK_K=triton.next_power_of_2(half),
+    )  # fmt: skip
 
 
 def _together(*parts_BTHW: Tensor) -> Tensor | None:

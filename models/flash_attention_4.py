@@ -1,4 +1,4 @@
-"""FlashAttention-4's kernels (package flash-attn-4, arXiv 2603.05451) for NVIDIA's Hopper and later GPUs.
+"""FlashAttention-4's kernels (package flash-attn-4) for NVIDIA's Hopper and later GPUs.
 
 The package's autograd function gives three gradients of their own. Here they are parts of one tensor, side by
 side as q, k and v are in the projection's output, so that nothing has to bring them together afterwards

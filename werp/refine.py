@@ -59,7 +59,8 @@ class Options:
     """What a run is told beside recipe, inputs and output.
 
     limit: HTML pages read of each input file; None reads all.
-    partitions: Spark tasks that the files are spread over; default one a file, 20,000 at most.
+    partitions: Spark tasks that the files are spread over; default one a file, 20,000 at most, in rounds of
+        deduplication one for 64 MiB of small files.
     force: replace a finished run of another key, use nothing that is stored.
     start_from: `documents` or `signals` of the finished run in the output directory are used
         whatever package sources made them.

@@ -9,6 +9,7 @@ import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -400,17 +401,22 @@ def test_the_guard_skips_a_jump_and_forgets_it() -> None:
     assert all(young.judge(torch.tensor(float(x)), torch.tensor(1.0)) for x in (9, 1, 30, 2))
 
 
-def test_a_nan_is_stopped_with_its_batch_and_spoils_no_weight(
-    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def spoil(monkeypatch: pytest.MonkeyPatch, step: int, harm: Callable[[models.run.Run], object]) -> None:
+    """Do this to a run when so many steps are done."""
     original = models.run.Run.launch
 
-    def launch(self: Any, data: Any) -> Any:
-        if self.step == 4:
-            self.engine.flat.gradient[7] = float("nan")
+    def launch(self: models.run.Run, data: Any) -> Any:
+        if self.step == step:
+            harm(self)
         return original(self, data)
 
     monkeypatch.setattr(models.run.Run, "launch", launch)
+
+
+def test_a_nan_is_stopped_with_its_batch_and_spoils_no_weight(
+    tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, 4, lambda run: run.engine.flat.gradient[7].fill_(float("nan")))
     with pytest.raises(ModelError, match=r"step 5: .*norm nan(?s:.*)tokens \d+-\d+, documents \d+-\d+"):
         train(config(tokens, tmp_path, checkpoint_every=4))
     _, state = read_state(tmp_path / "checkpoints/step-0000004")
@@ -421,14 +427,7 @@ def test_a_run_whose_every_step_is_skipped_stops(
     tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights that one step spoilt: the guard compares with what came before, and would skip to the end."""
-    original = models.run.Run.launch
-
-    def launch(self: Any, data: Any) -> Any:
-        if self.step == 40:
-            self.engine.flat.master.mul_(20)
-        return original(self, data)
-
-    monkeypatch.setattr(models.run.Run, "launch", launch)
+    spoil(monkeypatch, 40, lambda run: run.engine.flat.master.mul_(20))
     with pytest.raises(ModelError, match=r"step 72: 32 steps on end were skipped.*--spike 0"):
         train(config(tokens, tmp_path, steps=120))
     assert sum(json.loads(line)["skipped"] for line in (tmp_path / "metrics.jsonl").open()) == 31

@@ -139,7 +139,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_without_a_checkpoint(tokens: Pa
 
 
 def test_a_time_budget_ends_the_run(tokens: Path, tmp_path: Path) -> None:
-    about = train(config(tokens, tmp_path, steps=None, seconds=1.0))
+    # How many steps fit is the machine's; in a model that knows its text by heart the guard would have a say.
+    about = train(config(tokens, tmp_path, steps=None, seconds=1.0, spike=0.0))
     assert 0.9 <= about["result"]["seconds"] < 10
     assert about["result"]["steps"] == len(losses(tmp_path)) > 1
     assert "epochs" in summary(about)

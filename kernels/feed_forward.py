@@ -23,13 +23,13 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from kernels.launch import programs
-from kernels.linear import accumulate, linear
+from kernels.launch import available, is_hopper, programs
+from kernels.linear import accumulate, linear, product
 from kernels.swiglu import activated, swiglu, swiglu_reference
 
 
 def feed_forward_reference(x_ND: Tensor, gate_up_2FD: Tensor, down_DF: Tensor) -> Tensor:
-    """The layer in plain PyTorch; `gate_up_2FD` holds gate's F rows, then up's."""
+    """The layer in plain PyTorch; rows of `gate_up_2FD` are gate's and up's in turn."""
     return swiglu_reference(x_ND @ gate_up_2FD.T) @ down_DF.T
 
 
@@ -43,53 +43,68 @@ def _tile(index, tiles_n, tiles_f, GROUP: tl.constexpr):
 
 
 @triton.jit
+def _halves(x):
+    """The left and the right half of a tile: a whole one's stores do not fit the shared memory as well."""
+    return x.reshape(x.shape[0], 2, x.shape[1] // 2).permute(0, 2, 1).split()
+
+
+@triton.jit
+def _activate(gate_up, slopes_desc, h_desc, n, f):
+    """Write h and the slopes."""
+    gate, up = gate_up.reshape(gate_up.shape[0], gate_up.shape[1] // 2, 2).split()
+    h, by_gate, by_up = activated(gate, up)
+    h_desc.store([n, f], h.to(h_desc.dtype))
+    slopes = tl.join(by_gate, by_up).reshape(gate_up.shape[0], gate_up.shape[1])
+    slopes_desc.store([n, 2 * f], slopes.to(slopes_desc.dtype))
+
+
+@triton.jit
 def feed_forward_fwd_kernel(
-    x_desc, weight_desc, by_gate_desc, by_up_desc, h_desc, N, F, D,
+    x_desc, weight_desc, slopes_desc, h_desc, N, F, D,
     BLOCK_N: tl.constexpr, BLOCK_F: tl.constexpr, BLOCK_D: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
     """Tiles of BLOCK_N tokens by BLOCK_F columns of gate and the same of up: one product twice as wide."""
     tiles_n, tiles_f = tl.cdiv(N, BLOCK_N), tl.cdiv(F, BLOCK_F)
     for index in tl.range(tl.program_id(0), tiles_n * tiles_f, tl.num_programs(0), flatten=True):
         tile_n, tile_f = _tile(index, tiles_n, tiles_f, GROUP)
+        n, f = tile_n * BLOCK_N, tile_f * BLOCK_F
         both = tl.zeros([BLOCK_N, 2 * BLOCK_F], tl.float32)
         for d in range(0, D, BLOCK_D):
-            x = x_desc.load([tile_n * BLOCK_N, d])
-            weight = weight_desc.load([0, tile_f * BLOCK_F, d]).reshape(2 * BLOCK_F, BLOCK_D)
-            both = tl.dot(x, weight.T, both, input_precision="ieee")
-        gate, up = both.reshape(BLOCK_N, 2, BLOCK_F).permute(0, 2, 1).split()
-        h, by_gate, by_up = activated(gate, up)
-        n, f = tile_n * BLOCK_N, tile_f * BLOCK_F
-        h_desc.store([n, f], h.to(h_desc.dtype))
-        by_gate_desc.store([n, f], by_gate.to(by_gate_desc.dtype))
-        by_up_desc.store([n, f], by_up.to(by_up_desc.dtype))
+            both = tl.dot(x_desc.load([n, d]), weight_desc.load([2 * f, d]).T, both, input_precision="ieee")
+        left, right = _halves(both)
+        _activate(left, slopes_desc, h_desc, n, f)
+        _activate(right, slopes_desc, h_desc, n, f + BLOCK_F // 2)
 
 
 @triton.jit
-def _turn(dh, by_gate_desc, by_up_desc, dgate_desc, dup_desc, n, f):
+def _turn(dh, slopes_desc, dgate_up_desc, n, f):
     """Write the gradients of gate and up that dh makes."""
-    dgate_desc.store([n, f], (dh * by_gate_desc.load([n, f])).to(dgate_desc.dtype))
-    dup_desc.store([n, f], (dh * by_up_desc.load([n, f])).to(dup_desc.dtype))
+    by_gate, by_up = slopes_desc.load([n, 2 * f]).reshape(dh.shape[0], dh.shape[1], 2).split()
+    both = tl.join(dh * by_gate, dh * by_up).reshape(dh.shape[0], 2 * dh.shape[1])
+    dgate_up_desc.store([n, 2 * f], both.to(dgate_up_desc.dtype))
 
 
 @triton.jit
 def feed_forward_bwd_kernel(
-    dy_desc, weight_desc, by_gate_desc, by_up_desc, dgate_desc, dup_desc, N, F, D,
+    dy_desc, weight_desc, slopes_desc, dgate_up_desc, N, F, D,
     BLOCK_N: tl.constexpr, BLOCK_F: tl.constexpr, BLOCK_D: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
-    """dh = dy W by tiles, turned in halves: the slopes of a whole tile do not fit the registers as well."""
+    """dh = dy W by tiles, turned a quarter at a time."""
     tiles_n, tiles_f = tl.cdiv(N, BLOCK_N), tl.cdiv(F, BLOCK_F)
-    HALF: tl.constexpr = BLOCK_F // 2
+    QUARTER: tl.constexpr = BLOCK_F // 4
     for index in tl.range(tl.program_id(0), tiles_n * tiles_f, tl.num_programs(0), flatten=True):
         tile_n, tile_f = _tile(index, tiles_n, tiles_f, GROUP)
+        n, f = tile_n * BLOCK_N, tile_f * BLOCK_F
         dh = tl.zeros([BLOCK_N, BLOCK_F], tl.float32)
         for d in range(0, D, BLOCK_D):
-            dy = dy_desc.load([tile_n * BLOCK_N, d])
-            weight = weight_desc.load([d, tile_f * BLOCK_F])
-            dh = tl.dot(dy, weight, dh, input_precision="ieee")
-        n, f = tile_n * BLOCK_N, tile_f * BLOCK_F
-        left, right = dh.reshape(BLOCK_N, 2, HALF).permute(0, 2, 1).split()
-        _turn(left, by_gate_desc, by_up_desc, dgate_desc, dup_desc, n, f)
-        _turn(right, by_gate_desc, by_up_desc, dgate_desc, dup_desc, n, f + HALF)
+            dh = tl.dot(dy_desc.load([n, d]), weight_desc.load([d, f]), dh, input_precision="ieee")
+        left, right = _halves(dh)
+        first, second = _halves(left)
+        third, fourth = _halves(right)
+        _turn(first, slopes_desc, dgate_up_desc, n, f)
+        _turn(second, slopes_desc, dgate_up_desc, n, f + QUARTER)
+        _turn(third, slopes_desc, dgate_up_desc, n, f + 2 * QUARTER)
+        _turn(fourth, slopes_desc, dgate_up_desc, n, f + 3 * QUARTER)
 
 
 class _FeedForward(torch.autograd.Function):
@@ -98,35 +113,54 @@ class _FeedForward(torch.autograd.Function):
         ctx: Any, x_ND: Tensor, gate_up_2FD: Tensor, down_DF: Tensor,
         gate_up_sink: Tensor | None, down_sink: Tensor | None,
     ) -> Tensor:  # fmt: skip
-        (N, D), F = x_ND.shape, down_DF.shape[1]
-        slopes_N2F = torch.empty(N, 2 * F, dtype=x_ND.dtype, device=x_ND.device)
-        h_NF = torch.empty(N, F, dtype=x_ND.dtype, device=x_ND.device)
-        n, f, d = 128, 128, 64
-        feed_forward_fwd_kernel[_grid(x_ND, n, F, f)](
-            _blocks(x_ND, n, d), _blocks(gate_up_2FD.view(2, F, D), 2, f, d),
-            _blocks(slopes_N2F[:, :F], n, f), _blocks(slopes_N2F[:, F:], n, f), _blocks(h_NF, n, f),
-            N, F, D, BLOCK_N=n, BLOCK_F=f, BLOCK_D=d, GROUP=16, num_warps=8, num_stages=3,
-        )  # fmt: skip
+        h_NF, slopes_N2F = _swiglu_product(x_ND, gate_up_2FD)
         ctx.save_for_backward(x_ND, gate_up_2FD, down_DF, slopes_N2F, h_NF)
         ctx.sinks = gate_up_sink, down_sink
-        return h_NF @ down_DF.T
+        return product(h_NF, down_DF)
 
     @staticmethod
     def backward(ctx: Any, dy_ND: Tensor) -> tuple[Tensor | None, ...]:
         x_ND, gate_up_2FD, down_DF, slopes_N2F, h_NF = ctx.saved_tensors
-        (N, D), F = x_ND.shape, down_DF.shape[1]
-        dgate_up_N2F = torch.empty_like(slopes_N2F)
-        n, f, d = 128, 256, 64
-        feed_forward_bwd_kernel[_grid(x_ND, n, F, f)](
-            _blocks(dy_ND, n, d), _blocks(down_DF, d, f),
-            *(_blocks(x[:, at], n, f // 2)
-              for x in (slopes_N2F, dgate_up_N2F) for at in (slice(F), slice(F, None))),
-            N, F, D, BLOCK_N=n, BLOCK_F=f, BLOCK_D=d, GROUP=16, num_warps=8, num_stages=3,
-        )  # fmt: skip
+        dgate_up_N2F = _swiglu_gradient(dy_ND, down_DF, slopes_N2F)
         gate_up_sink, down_sink = ctx.sinks
         dgate_up_2FD = _weight_gradient(gate_up_sink, dgate_up_N2F, x_ND)
         ddown_DF = _weight_gradient(down_sink, dy_ND, h_NF)
         return dgate_up_N2F @ gate_up_2FD, dgate_up_2FD, ddown_DF, None, None
+
+
+def _swiglu_product(x_ND: Tensor, gate_up_2FD: Tensor) -> tuple[Tensor, Tensor]:
+    """h (N, F) and its slopes (N, 2F), in turn as gate and up are."""
+    (N, D), F = x_ND.shape, gate_up_2FD.shape[0] // 2
+    if available(x_ND, F):
+        from kernels import hopper  # noqa: PLC0415
+
+        return hopper.swiglu_product(x_ND, gate_up_2FD)
+    h_NF = torch.empty(N, F, dtype=x_ND.dtype, device=x_ND.device)
+    slopes_N2F = torch.empty(N, 2 * F, dtype=x_ND.dtype, device=x_ND.device)
+    n, f, d = 128, 128, 64
+    feed_forward_fwd_kernel[_grid(x_ND, n, F, f)](
+        _blocks(x_ND, n, d), _blocks(gate_up_2FD, 2 * f, d), _blocks(slopes_N2F, n, f),
+        _blocks(h_NF, n, f // 2),
+        N, F, D, BLOCK_N=n, BLOCK_F=f, BLOCK_D=d, GROUP=16, num_warps=8, num_stages=3,
+    )  # fmt: skip
+    return h_NF, slopes_N2F
+
+
+def _swiglu_gradient(dy_ND: Tensor, down_DF: Tensor, slopes_N2F: Tensor) -> Tensor:
+    """The gradient (N, 2F) of gate and up in turn."""
+    (N, D), F = dy_ND.shape, down_DF.shape[1]
+    if available(dy_ND, F):
+        from kernels import hopper  # noqa: PLC0415
+
+        return hopper.swiglu_gradient(dy_ND, down_DF, slopes_N2F)
+    dgate_up_N2F = torch.empty_like(slopes_N2F)
+    n, f, d = 128, 256, 64
+    feed_forward_bwd_kernel[_grid(dy_ND, n, F, f)](
+        _blocks(dy_ND, n, d), _blocks(down_DF, d, f), _blocks(slopes_N2F, n, f // 2),
+        _blocks(dgate_up_N2F, n, f // 2),
+        N, F, D, BLOCK_N=n, BLOCK_F=f, BLOCK_D=d, GROUP=16, num_warps=8, num_stages=3,
+    )  # fmt: skip
+    return dgate_up_N2F
 
 
 def _blocks(x: Tensor, *block: int) -> TensorDescriptor:
@@ -153,7 +187,7 @@ def fusible(x_ND: Tensor, F: int) -> bool:
     if not x_ND.is_cuda:
         return True
     narrow = x_ND.element_size() == 2 and x_ND.shape[1] % 8 == 0 and F % 8 == 0
-    return narrow and torch.cuda.get_device_capability(x_ND.device)[0] == 9
+    return narrow and is_hopper(x_ND.device.index or 0)
 
 
 def feed_forward(

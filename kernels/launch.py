@@ -1,10 +1,12 @@
-"""How many programs a persistent kernel starts."""
+"""How many programs a persistent kernel starts, and where QuACK's products run."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 
 import torch
+from torch import Tensor
 
 
 @functools.cache
@@ -17,3 +19,23 @@ def programs(device: torch.device, rows: int, per_processor: int) -> int:
     if device.type != "cuda":
         return min(rows, 3)
     return min(rows, per_processor * _processors(device.index or 0))
+
+
+@functools.cache
+def is_hopper(index: int) -> bool:
+    """Whether a GPU is of NVIDIA's Hopper generation."""
+    return torch.cuda.get_device_capability(index)[0] == 9
+
+
+@functools.cache
+def _quack() -> bool:
+    return importlib.util.find_spec("quack") is not None
+
+
+def available(x_NK: Tensor, columns: int) -> bool:
+    """Whether `kernels.hopper` multiplies: a Hopper GPU, the package quack-kernels, 16-bit numbers, rows of
+    a multiple of 16 bytes, read and written.
+    """
+    if not x_NK.is_cuda or x_NK.element_size() != 2 or x_NK.shape[1] % 8 or columns % 8:
+        return False
+    return is_hopper(x_NK.device.index or 0) and _quack()

@@ -12,10 +12,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kernels.launch import available
+
 
 def linear_reference(x_ND: Tensor, weight_ED: Tensor) -> Tensor:
     """x Wᵀ."""
     return x_ND @ weight_ED.T
+
+
+def product(x_NK: Tensor, weight_EK: Tensor) -> Tensor:
+    """x Wᵀ, without a gradient."""
+    if available(x_NK, weight_EK.shape[0]):
+        from kernels import hopper  # noqa: PLC0415
+
+        return hopper.product(x_NK, weight_EK)
+    return x_NK @ weight_EK.T
 
 
 def accumulate(sink_ED: Tensor, dy_NE: Tensor, x_ND: Tensor) -> None:
@@ -31,7 +42,7 @@ class _Linear(torch.autograd.Function):
     def forward(ctx: Any, x_ND: Tensor, weight_ED: Tensor, sink_ED: Tensor | None) -> Tensor:
         ctx.save_for_backward(x_ND, weight_ED)
         ctx.sink = sink_ED
-        return x_ND @ weight_ED.T
+        return product(x_ND, weight_ED)
 
     @staticmethod
     def backward(ctx: Any, dy_NE: Tensor) -> tuple[Tensor, Tensor | None, None]:

@@ -16,7 +16,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.linear import accumulate
+from kernels.linear import accumulate, product
 
 IGNORED = -100  # target of a position that costs nothing
 CHUNK = 8192  # tokens projected at once: 0.8 GB of logits over 50,304 entries
@@ -109,7 +109,7 @@ def linear_cross_entropy(
     loss = torch.zeros((), dtype=torch.float32, device=h_ND.device)
     for start in range(0, h_ND.shape[0], CHUNK):
         h_CD = h_ND[start : start + CHUNK]
-        logits_CV = h_CD @ weight_VD.T
+        logits_CV = product(h_CD, weight_VD)
         loss += cross_entropy_(logits_CV, targets_N[start : start + CHUNK], scale, z, True)[0].sum()
         torch.mm(logits_CV, weight_VD, out=dh_ND[start : start + CHUNK])
         accumulate(sink_VD, logits_CV, h_CD)

@@ -1,7 +1,8 @@
-"""SwiGLU's pointwise part (arXiv 2002.05202): silu(gate) * up, gate and up side by side in one row.
+"""SwiGLU's pointwise part (arXiv 2002.05202): silu(gate) * up, numbers of gate and up in turn in one row.
 
-The backward pass writes both gradients side by side in one pass, so that the projection's two matrix products
-need no concatenation.
+In turn, so that a thread which holds a tile of the projection's product holds both numbers of a pair. The
+backward pass writes both gradients in one pass, so that the projection's two matrix products need no
+concatenation.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from torch.nn import functional
 
 def swiglu_reference(gate_up_N2F: Tensor) -> Tensor:
     """silu(gate) * up, in float32, back in the dtype that came."""
-    gate_NF, up_NF = gate_up_N2F.float().chunk(2, dim=-1)
-    return (functional.silu(gate_NF) * up_NF).to(gate_up_N2F.dtype)
+    gate_NF, up_NF = gate_up_N2F.float().unflatten(-1, (-1, 2)).unbind(-1)
+    h_NF: Tensor = functional.silu(gate_NF) * up_NF
+    return h_NF.to(gate_up_N2F.dtype)
 
 
 @triton.jit
@@ -35,13 +37,19 @@ def activated(gate, up):
 
 
 @triton.jit
+def _pairs(row_ptr, cols, inside):
+    at = cols[:, None] * 2 + tl.arange(0, 2)[None, :]
+    gate, up = tl.load(row_ptr + at, mask=inside[:, None], other=0.0).to(tl.float32).split()
+    return gate, up
+
+
+@triton.jit
 def swiglu_fwd_kernel(gate_up_ptr, h_ptr, F, BLOCK: tl.constexpr):
     """One block of one row a program."""
     row = tl.program_id(0).to(tl.int64)
     cols = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = cols < F
-    gate = tl.load(gate_up_ptr + row * 2 * F + cols, mask=inside, other=0.0).to(tl.float32)
-    up = tl.load(gate_up_ptr + row * 2 * F + F + cols, mask=inside, other=0.0).to(tl.float32)
+    gate, up = _pairs(gate_up_ptr + row * 2 * F, cols, inside)
     h, _by_gate, _by_up = activated(gate, up)
     tl.store(h_ptr + row * F + cols, h.to(h_ptr.dtype.element_ty), mask=inside)
 
@@ -52,13 +60,12 @@ def swiglu_bwd_kernel(gate_up_ptr, dh_ptr, dgate_up_ptr, F, BLOCK: tl.constexpr)
     row = tl.program_id(0).to(tl.int64)
     cols = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = cols < F
-    gate = tl.load(gate_up_ptr + row * 2 * F + cols, mask=inside, other=0.0).to(tl.float32)
-    up = tl.load(gate_up_ptr + row * 2 * F + F + cols, mask=inside, other=0.0).to(tl.float32)
+    gate, up = _pairs(gate_up_ptr + row * 2 * F, cols, inside)
     dh = tl.load(dh_ptr + row * F + cols, mask=inside, other=0.0).to(tl.float32)
     _h, by_gate, by_up = activated(gate, up)
-    kind = dgate_up_ptr.dtype.element_ty
-    tl.store(dgate_up_ptr + row * 2 * F + cols, (dh * by_gate).to(kind), mask=inside)
-    tl.store(dgate_up_ptr + row * 2 * F + F + cols, (dh * by_up).to(kind), mask=inside)
+    both = tl.join(dh * by_gate, dh * by_up).to(dgate_up_ptr.dtype.element_ty)
+    at = cols[:, None] * 2 + tl.arange(0, 2)[None, :]
+    tl.store(dgate_up_ptr + row * 2 * F + at, both, mask=inside[:, None])
 
 
 def _grid(N: int, F: int) -> tuple[tuple[int, int], int]:

@@ -27,7 +27,7 @@ from models.decoder import Decoder
 from models.errors import ModelError
 from models.ladder import Rung
 
-FORMAT = "models.checkpoint.v1"
+FORMAT = "models.checkpoint.v2"  # 1: the rows of gate, then those of up
 
 
 @dataclass(frozen=True)

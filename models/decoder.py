@@ -52,7 +52,7 @@ class Attention(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """The gated hidden layer; gate and up projection are one matrix."""
+    """The gated hidden layer; gate and up projection are one matrix, whose rows are theirs in turn."""
 
     def __init__(self, rung: Rung) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class SwiGLU(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """down(silu(gate) * up)."""
-        gate_BTF, up_BTF = self.gate_up(x_BTD).chunk(2, dim=-1)
+        gate_BTF, up_BTF = self.gate_up(x_BTD).unflatten(-1, (-1, 2)).unbind(-1)
         y_BTD: Tensor = self.down(functional.silu(gate_BTF) * up_BTF)
         return y_BTD
 

@@ -54,14 +54,14 @@ def hugging_face_weights(model: Decoder) -> dict[str, Tensor]:
     for i in range(rung.layers):
         here, there = f"blocks.{i}.", f"model.layers.{i}."
         q, k, v = ours[here + "attention.qkv.weight"].split((rung.width, keys, keys))
-        gate, up = ours[here + "hidden.gate_up.weight"].chunk(2)
+        gate_up = ours[here + "hidden.gate_up.weight"]
         named |= {
             there + "self_attn.q_proj.weight": q,
             there + "self_attn.k_proj.weight": k,
             there + "self_attn.v_proj.weight": v,
             there + "self_attn.o_proj.weight": ours[here + "attention.out.weight"],
-            there + "mlp.gate_proj.weight": gate,
-            there + "mlp.up_proj.weight": up,
+            there + "mlp.gate_proj.weight": gate_up[0::2],
+            there + "mlp.up_proj.weight": gate_up[1::2],
             there + "mlp.down_proj.weight": ours[here + "hidden.down.weight"],
             there + "input_layernorm.weight": ours[here + "attention_norm.weight"],
             there + "post_attention_layernorm.weight": ours[here + "hidden_norm.weight"],

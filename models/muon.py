@@ -38,7 +38,7 @@ def parts(name: str, matrix: Tensor, rung: Rung) -> list[Tensor]:
         keys = rung.key_heads * rung.head_width
         return list(matrix.split((rung.width, keys, keys)))
     if name.endswith("hidden.gate_up.weight"):
-        return list(matrix.chunk(2))
+        return [matrix[0::2], matrix[1::2]]
     return [matrix]
 
 

@@ -121,12 +121,8 @@ def _split_rotate(shape: Shape, qkv_NG: Tensor, device: str) -> Case:
 
 
 def _swiglu(inputs: list[Tensor]) -> Case:
-    ways: dict[str, Way] = {"ours": swiglu.swiglu}
-    if PEER:
-        from liger_kernel.ops.swiglu import LigerFusedGateUpSiLUMulFunction  # noqa: PLC0415
-
-        ways["liger"] = LigerFusedGateUpSiLUMulFunction.apply
-    return Case("swiglu", inputs, swiglu.swiglu_reference, ways)
+    # Liger's takes gate and up one after the other, not in turn.
+    return Case("swiglu", inputs, swiglu.swiglu_reference, {"ours": swiglu.swiglu})
 
 
 def _feed_forward(inputs: list[Tensor]) -> Case:
@@ -134,7 +130,12 @@ def _feed_forward(inputs: list[Tensor]) -> Case:
     if PEER:
         from liger_kernel.ops.swiglu import LigerFusedGateUpSiLUMulFunction  # noqa: PLC0415
 
-        ways["liger"] = lambda x, w, down: LigerFusedGateUpSiLUMulFunction.apply(x @ w.T) @ down.T
+        def peer(x: Tensor, gate_up_2FD: Tensor, down: Tensor) -> Tensor:
+            halves = torch.cat((gate_up_2FD[0::2], gate_up_2FD[1::2]))  # gate and up one after the other
+            y: Tensor = LigerFusedGateUpSiLUMulFunction.apply(x @ halves.T) @ down.T
+            return y
+
+        ways["liger"] = peer
     return Case("feed_forward", inputs, ff.feed_forward_reference, ways)
 
 

@@ -47,7 +47,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy_NE: Tensor) -> tuple[Tensor, Tensor | None, None]:
         x_ND, weight_ED = ctx.saved_tensors
-        dx_ND = dy_NE @ weight_ED
+        dx_ND = product(dy_NE, weight_ED.T)
         if ctx.sink is None:
             return dx_ND, dy_NE.T @ x_ND, None
         accumulate(ctx.sink, dy_NE, x_ND)

@@ -45,7 +45,11 @@ class TrainConfig(BaseModel):
     batch_size: int | None = Field(
         None, ge=1, description="sequences a step, over all processes; left out, the rung's"
     )
-    micro_batch: int = Field(16, ge=1, description="sequences computed on at once; more are accumulated")
+    micro_batch: int = Field(
+        16,
+        ge=1,
+        description="sequences computed on at once, more are accumulated; 80 GB hold 64 of 150M, 16 of 1B",
+    )
     steps: int | None = Field(None, ge=1, description="length of the run")
     seconds: float | None = Field(None, gt=0, description="train for a time instead, validation not counted")
     per_parameter: float = Field(

@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +84,15 @@ def fast(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs unharmed and as many killed: the distances of unharmed ones from each other, and of each killed
     one from the nearest unharmed one.
     """
-    names = [f"{kind}-{i}" for i in range(arguments.runs) for kind in ("unharmed", "killed")]
-    at = {}
-    for name in names:
-        if name.startswith("killed"):
-            at[name] = run_killed(arguments, arguments.work / name, [])
-        else:
-            run_whole(arguments, arguments.work / name, [])
-    late = {name: losses(arguments.work / name)[arguments.steps // 2 :] for name in names}
-    unharmed = [name for name in names if name not in at]
+    unharmed = [f"unharmed-{i}" for i in range(arguments.runs)]
+    killed = [f"killed-{i}" for i in range(arguments.runs)]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        whole = [pool.submit(run_whole, arguments, arguments.work / name, []) for name in unharmed]
+        stopped = [pool.submit(run_killed, arguments, arguments.work / name, []) for name in killed]
+        at = dict(zip(killed, [each.result() for each in stopped], strict=True))
+        for each in whole:
+            each.result()
+    late = {name: losses(arguments.work / name)[arguments.steps // 2 :] for name in unharmed + killed}
     between = [distance(late[a], late[b]) for a, b in itertools.combinations(unharmed, 2)]
     nearest = {name: min(distance(late[name], late[other]) for other in unharmed) for name in at}
     return {
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=int, default=2, help="unharmed runs of the fast proof, and killed ones"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="runs of the fast proof at a time")
     arguments, trainer = parser.parse_known_args()
     arguments.trainer = trainer
     if arguments.runs < 2:

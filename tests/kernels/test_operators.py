@@ -17,6 +17,7 @@ from kernels import linear_cross_entropy as lce
 from kernels.adamw import adamw
 from kernels.adamw_reference import adamw_reference
 from kernels.feed_forward import feed_forward, feed_forward_reference
+from kernels.launch import available
 from kernels.linear import embedding, linear, linear_reference
 from kernels.rms_norm import add_rms_norm, add_rms_norm_reference
 from kernels.rope import rotations, split_rotate, split_rotate_reference
@@ -94,6 +95,33 @@ def test_feed_forward(rows: int, width: int, hidden: int, sinks: bool, dtype: to
     feed_forward_reference(*wide).backward(upstream.to(dtype).double())
     for sink, before, w in zip(found, held, wide[1:], strict=True):
         assert error(sink - before, w.grad) < BOUNDS[dtype]
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="without a GPU it is the only way, and tested above")
+@dtypes
+def test_feed_forward_by_triton_alone(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernels.feed_forward.available", lambda *_: False)
+    shapes = ((300, 200, 2.0), (1040, 200, 200**-0.5), (200, 520, 520**-0.5))
+    inputs = [random(*size, dtype=dtype, scale=scale) for *size, scale in shapes]
+    assert_same(feed_forward, feed_forward_reference, inputs, BOUNDS[dtype])
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="QuACK's products run on Hopper GPUs")
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(3, 64, 128), (300, 200, 520), (1000, 768, 2304)])
+def test_a_product_by_quack(rows: int, inner: int, columns: int) -> None:
+    """Its tiles cut off at every side; weights as they lie, and transposed."""
+    pytest.importorskip("quack", reason="needs the package quack-kernels")
+    from kernels import hopper  # noqa: PLC0415 - where there is one
+
+    x, weight = (random(n, inner, dtype=torch.bfloat16).detach() for n in (rows, columns))
+    if not available(x, columns):
+        pytest.skip("no Hopper GPU")
+    exact = x.double() @ weight.double().T
+    assert error(hopper.product(x, weight), exact) < BOUNDS[torch.bfloat16]
+    assert error(hopper.product(x, weight.T.contiguous().T), exact) < BOUNDS[torch.bfloat16]
+    logits, log_z = hopper.logits(x, weight)
+    assert error(logits, exact) < BOUNDS[torch.bfloat16]
+    assert error(log_z.logsumexp(-1), exact.logsumexp(-1)) < 1e-5
 
 
 def test_feed_forward_where_its_tiles_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +224,19 @@ def test_linear_cross_entropy(
     each = lce.token_losses(h.detach(), weight.detach(), targets)
     assert (each.double().sum() * scale.double()).item() == pytest.approx(alone.item(), rel=BOUNDS[dtype])
     assert each[0] == each[5] == 0
+
+
+def test_the_loss_from_parts_of_log_z() -> None:
+    """The same losses, log Z and gradients as from the logits alone."""
+    logits, targets = random(5, 1000, scale=4.0).detach(), torch.tensor([1, 999, lce.IGNORED, 0, 7])
+    parts = torch.stack([x.logsumexp(-1) for x in logits.split(192, dim=1)], 1)
+    scale, found = torch.tensor(0.2, device=DEVICE), []
+    for given in (None, parts):
+        gradient = logits.clone()
+        found.append((*lce.cross_entropy_(gradient, targets.to(DEVICE), scale, 0.01, True, given), gradient))
+    for a, b in zip(*found, strict=True):
+        assert error(b, a) < BOUNDS[torch.float32]
+    assert (found[1][2][2] == 0).all()
 
 
 def test_huge_logits_stay_finite() -> None:

@@ -14,11 +14,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from quack.activation import sigmoid
-from quack.epilogue.frontend import gemm_epilogue
-from quack.epilogue.math import pack, unpack
-from quack.epilogue.ops import OnlineLSEReduce
 from torch import Tensor
+
+try:
+    from quack.activation import sigmoid
+    from quack.epilogue.frontend import gemm_epilogue
+    from quack.epilogue.math import pack, unpack
+    from quack.epilogue.ops import OnlineLSEReduce
+except ImportError as error:
+    raise ImportError(
+        f"kernels.hopper needs quack-kernels 0.6.5 ({error}); pip install '.[hopper]'"
+    ) from error
 
 TILE = 128, 192  # the fastest of nine for all that is here, or within 2 % of it, from 150M to 750M on an H100
 

@@ -174,8 +174,10 @@ def measure(
 ) -> dict[str, Any]:
     """One row of the table."""
     rung, micro = LADDER[name], micro or MICRO.get(name, 32)
-    batch = batch or plan(rung).batch
+    wanted = batch or plan(rung).batch
     while True:
+        micro = min(micro, wanted)
+        batch = wanted - wanted % micro  # whole micro-batches
         torch.cuda.reset_peak_memory_stats()
         begin = time.perf_counter()
         try:

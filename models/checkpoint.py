@@ -69,6 +69,14 @@ def write_checkpoint(
     write_whole(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
 
 
+def check_format(config: dict[str, Any], path: Path) -> None:
+    """ModelError for a config.json of another version: its weights may lie in another order."""
+    if config.get("format") != FORMAT:
+        raise ModelError(
+            f"{path}: format {config.get('format')!r} is not {FORMAT}; train the model again, elsewhere"
+        )
+
+
 def load_checkpoint(
     folder: Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> Checkpoint:
@@ -80,10 +88,7 @@ def load_checkpoint(
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text("utf-8"))
-        if config.get("format") != FORMAT:
-            raise ModelError(
-                f"{path}: format {config.get('format')!r} is not {FORMAT}; train the model again"
-            )
+        check_format(config, path)
         with torch.device("meta"):
             model = Decoder(Rung(**config["rung"]), config["vocabulary"])
         path = folder / "model.safetensors"

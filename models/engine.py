@@ -85,6 +85,15 @@ class Engine:
             return "math"
         return choose_backend(self.options.attention, self.device, masked, self.model.rung.head_width)
 
+    def products(self) -> str:
+        """What multiplies: quack (see `kernels.hopper`), or torch's library."""
+        if self.backend == "fused":
+            from kernels.launch import available  # noqa: PLC0415
+
+            if available(self.model.embedding.weight, columns=8):
+                return "quack"
+        return "torch"
+
     def accumulate(self, batch: MicroBatch, scale: Tensor) -> None:
         """Add a micro-batch's gradient and loss; `scale` is 1 / targets of the whole step, over all
         processes.

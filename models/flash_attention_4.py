@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.errors import ModelError
 
-REMEDY = "pip install '.[flash]'"
+REMEDY = "pip install '.[hopper]'"
 
 
 def fits(width: int) -> bool:

@@ -8,13 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import FORMAT, write_whole
+from models.checkpoint import check_format, write_whole
 from models.config import FREE, TrainConfig
 from models.errors import ModelError
 from models.state import ours
 
 #: What a run says of itself that may differ when it is asked for again: beside FREE, where it ran.
-WHERE = FREE | {"processes", "torch"}
+WHERE = FREE | {"processes", "torch", "products"}
 
 
 def read_finished(output: Path) -> dict[str, Any] | None:
@@ -28,8 +28,9 @@ def read_finished(output: Path) -> dict[str, Any] | None:
         written = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         written = None
-    if not isinstance(written, dict) or written.get("format") != FORMAT:
+    if not isinstance(written, dict) or "train" not in written:
         raise ModelError(f"output: {path} is not a checkpoint of models.train; name another folder")
+    check_format(written, path)
     return written
 
 

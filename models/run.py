@@ -312,7 +312,7 @@ class Run:
                 "batch_size": self.plan.batch, "learning_rate": self.plan.learning_rate,
                 "weight_decay": self.plan.weight_decay, "z_loss": self.plan.z_loss,
                 "backend": self.engine.backend,
-                "attention": self.attention,
+                "attention": self.attention, "products": self.engine.products(),
                 "processes": self.group.world,
                 "device": device_name(self.group.device), "torch": torch.__version__,
             },

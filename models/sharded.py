@@ -56,6 +56,10 @@ class ShardedEngine:
         """The attention that runs: the plain decoder's."""
         return plain_attention(self.options, self.device)
 
+    def products(self) -> str:
+        """What multiplies: torch's library."""
+        return "torch"
+
     def accumulate(self, batch: MicroBatch, scale: Tensor) -> None:
         """Add a micro-batch's gradient and loss."""
         losses, log_z = plain_losses(self.model, batch.tokens, batch.targets, documents(batch))

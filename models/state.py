@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.checkpoint import write_checkpoint, write_whole
+from models.checkpoint import check_format, write_checkpoint, write_whole
 from models.errors import ModelError
 
 NAME = re.compile(r"step-(\d{7})")
@@ -124,8 +124,10 @@ def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     Raises ModelError naming the file that is damaged or missing.
     """
-    path = folder / "state.json"
+    path = folder / "config.json"
     try:
+        check_format(json.loads(path.read_text("utf-8")), path)
+        path = folder / "state.json"
         facts = json.loads(path.read_text("utf-8"))
         world = int(facts["world"])
         pieces: dict[str, list[Tensor]] = {}

@@ -50,7 +50,8 @@ def announce(run: Run) -> None:
     length = f"{run.steps:,} steps" if run.steps else f"{run.config.seconds:g} s"
     print(
         f"{length} of {run.plan.batch} sequences, peak rate {run.plan.learning_rate:.2e}; "
-        f"{device_name(run.group.device)} x {run.group.world}, {run.engine.backend} backend"
+        f"{device_name(run.group.device)} x {run.group.world}, {run.engine.backend} backend, "
+        f"{run.attention} attention, products by {run.engine.products()}"
     )
     if peak:
         print(

@@ -85,7 +85,7 @@ def test_its_gradients_lie_side_by_side() -> None:
 @pytest.mark.skipif(flash_attention_4.installed(), reason="the package is installed here")
 def test_without_the_package_the_choice_names_the_remedy() -> None:
     x = torch.zeros(1, 4, 1, 8)
-    with pytest.raises(ModelError, match=r"flash-attn-4.*pip install '\.\[flash\]'"):
+    with pytest.raises(ModelError, match=r"flash-attn-4.*pip install '\.\[hopper\]'"):
         attend(x, x, x, None, "flash4", 1.0)
 
 

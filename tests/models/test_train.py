@@ -336,6 +336,19 @@ def test_a_damaged_state_is_named(tokens: Path, tmp_path: Path, monkeypatch: pyt
         train(run)
 
 
+def test_an_earlier_format_is_refused(tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights would be taken up in another order."""
+    run = config(tokens, tmp_path, steps=8, checkpoint_every=3)
+    interrupted(monkeypatch, 4, run)
+    about = tmp_path / "checkpoints/step-0000003/config.json"
+    about.write_text(about.read_text().replace("checkpoint.v2", "checkpoint.v1"))
+    with pytest.raises(ModelError, match=r"step-0000003/config\.json: format 'models\.checkpoint\.v1'"):
+        train(run)
+    shutil.copyfile(about, tmp_path / "config.json")
+    with pytest.raises(ModelError, match=r"format 'models\.checkpoint\.v1' .* elsewhere"):
+        train(run)
+
+
 def test_several_sources_are_logged(tokens: Path, tmp_path: Path) -> None:
     other = same_tokenizer(Tokens.open(tokens), tmp_path / "o", ["another text of some words " * 9] * 20)
     sources = [{"tokens": tokens, "weight": 1.0}, {"tokens": other, "weight": 1.0}]

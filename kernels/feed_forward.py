@@ -3,7 +3,8 @@
 Apart, the pointwise passes move gate, up, the hidden layer and its gradient through memory once more: 6 % of
 a step of the 1B rung. Here a tile of the first product holds gate and up of the same columns, and what leaves
 the chip is h = silu(gate) * up and its slopes, the derivatives by gate and by up. The backward product that
-makes h's gradient multiplies it by them at once. The other four products are the library's.
+makes h's gradient multiplies it by them at once. The weights' gradients and the input's are the library's
+products. Where QuACK is installed (`kernels.hopper`), its kernels stand in for these two.
 
 Slopes, and not gate and up, because a backward epilogue that computed the sigmoid again took longer than half
 of its product: a tensor core waits for it.
@@ -23,7 +24,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from kernels.launch import available, is_hopper, programs
+from kernels.launch import available, on_hopper, programs
 from kernels.linear import accumulate, linear, product
 from kernels.swiglu import activated, swiglu, swiglu_reference
 
@@ -184,10 +185,7 @@ def fusible(x_ND: Tensor, F: int) -> bool:
 
     A CPU (the interpreter) has no such bounds.
     """
-    if not x_ND.is_cuda:
-        return True
-    narrow = x_ND.element_size() == 2 and x_ND.shape[1] % 8 == 0 and F % 8 == 0
-    return narrow and is_hopper(x_ND.device.index or 0)
+    return not x_ND.is_cuda or on_hopper(x_ND, F)
 
 
 def feed_forward(

@@ -22,9 +22,8 @@ def programs(device: torch.device, rows: int, per_processor: int) -> int:
 
 
 @functools.cache
-def is_hopper(index: int) -> bool:
-    """Whether a GPU is of NVIDIA's Hopper generation."""
-    return torch.cuda.get_device_capability(index)[0] == 9
+def _generation(index: int) -> int:
+    return torch.cuda.get_device_capability(index)[0]
 
 
 @functools.cache
@@ -32,10 +31,15 @@ def _quack() -> bool:
     return importlib.util.find_spec("quack") is not None
 
 
-def available(x_NK: Tensor, columns: int) -> bool:
-    """Whether `kernels.hopper` multiplies: a Hopper GPU, the package quack-kernels, 16-bit numbers, rows of
-    a multiple of 16 bytes, read and written.
+def on_hopper(x_NK: Tensor, columns: int) -> bool:
+    """Whether kernels for NVIDIA's Hopper GPUs read `x_NK` and write so many columns: on such a GPU 16-bit
+    numbers, rows of a multiple of 16 bytes.
     """
     if not x_NK.is_cuda or x_NK.element_size() != 2 or x_NK.shape[1] % 8 or columns % 8:
         return False
-    return is_hopper(x_NK.device.index or 0) and _quack()
+    return _generation(x_NK.device.index or 0) == 9
+
+
+def available(x_NK: Tensor, columns: int) -> bool:
+    """Whether `kernels.hopper` multiplies, which needs the package quack-kernels."""
+    return on_hopper(x_NK, columns) and _quack()

@@ -4,6 +4,7 @@
     python -m models.bench rungs --rungs 150M,1B --ways plain,fused   # the table; --tokens FOLDER: real text
     python -m models.bench attention --rungs 150M                     # each attention backend's time
     python -m models.bench profile --rungs 150M --ways fused          # where a step's time goes, by kernel
+    python -m models.bench plot --rows rows.jsonl --output speed.png  # the table as a picture
 
 A row: the median of the steps timed after two short ones, optimizer step included; a step is the rung's own
 batch, so that what is done once a step weighs what it weighs in training. MFU = (6 N + 6 L T d)
@@ -38,6 +39,7 @@ from models.engine import Engine, EngineOptions
 from models.ladder import LADDER, VOCABULARY, WINDOW, Rung, plan
 from models.optimizer import OptimizerOptions
 from models.peaks import peak_flops
+from models.plots import plot_speeds
 
 #: Sequences a micro-batch that fit 80 GB in either way; halved until it fits when memory runs out.
 MICRO = {"150M": 64, "300M": 32, "400M": 32, "400M-dclm": 32, "530M": 28, "750M": 24, "1B": 16}
@@ -310,14 +312,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["ceilings", "rungs", "attention", "profile"])
+    parser.add_argument("what", choices=["ceilings", "rungs", "attention", "profile", "plot"])
     parser.add_argument("--rungs", default="150M,400M,530M,750M,1B")
     parser.add_argument("--ways", default="plain,peer,fused,packed")
     parser.add_argument("--seconds", type=float, default=5.0, help="measuring time of a row")
     parser.add_argument("--tokens", type=Path, help="token folder; left out, random ids")
     parser.add_argument("--micro", type=int, help="sequences a micro-batch, for all rows")
     parser.add_argument("--batch", type=int, help="sequences a step, for all rows; left out, the rung's own")
+    parser.add_argument("--rows", type=Path, help="what `rungs` printed, for `plot`")
+    parser.add_argument("--output", type=Path, help="the PNG that `plot` writes")
     arguments = parser.parse_args()
+    if arguments.what == "plot":
+        if arguments.rows is None or arguments.output is None:
+            parser.error("plot: needs --rows and --output")
+        rows = [json.loads(line) for line in arguments.rows.read_text("utf-8").splitlines()]
+        rows = sorted((row for row in rows if "mfu" in row), key=lambda row: [*LADDER].index(row["rung"]))
+        plot_speeds(rows, arguments.output, arguments.rows.stem)
+        return
     rungs, ways = arguments.rungs.split(","), arguments.ways.split(",")
     if arguments.what == "ceilings":
         print(json.dumps(ceilings()), flush=True)

@@ -1,0 +1,37 @@
+"""The speeds that the documentation shows: their arithmetic, and their picture."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.ladder import LADDER, WINDOW
+
+ROWS = Path(__file__).parents[2] / "docs/data/speed-h100.jsonl"
+
+
+def test_a_row_counts_the_windows_it_took() -> None:
+    """Tokens a second are whole micro-batches' over the step's time, MFU is the page's formula of them."""
+    rows = [json.loads(line) for line in ROWS.read_text("utf-8").splitlines()]
+    assert {(row["rung"], row["way"]) for row in rows} == {
+        (rung, way) for rung in ("150M", "400M", "530M", "750M", "1B") for way in ("plain", "fused", "packed")
+    }
+    for row in rows:
+        assert row["batch"] % row["micro"] == 0
+        assert row["tokens_per_second"] == pytest.approx(
+            row["batch"] * WINDOW / row["step_ms"] * 1e3, rel=1e-4
+        )
+        rung = LADDER[row["rung"]]
+        flops = 6 * rung.counted() + 6 * rung.layers * WINDOW * rung.width
+        assert row["mfu"] == pytest.approx(row["tokens_per_second"] * flops / 989e12, abs=2e-4)
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    picture = tmp_path / "speed.png"
+    command = [sys.executable, "-m", "models.bench", "plot", "--rows", str(ROWS), "--output", str(picture)]
+    subprocess.run(command, check=True, timeout=120)
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -18,7 +18,7 @@ from models.ladder import Rung
 from models.muon import muon_step
 
 HISTORY = 128  # losses the spike guard remembers
-SETTLED = 32  # taken steps before it judges
+SETTLED = 32  # of them before it judges
 
 
 @dataclass(frozen=True)
@@ -48,37 +48,41 @@ class Outcome:
 class SpikeGuard:
     """Whether a step is to be taken: loss and gradient norm are finite and no jump.
 
-    A jump is a value `sigmas` standard deviations above the mean of the last 128 steps taken; the first 32
-    steps are not judged. Everything stays on the device.
+    A jump is a value more than `sigmas` standard deviations above the mean of the last 128 steps; the first
+    32 are not judged. What jumps enters the history as that limit: one spike hardly widens it, a level that
+    stays widens it until it is taken. Everything stays on the device.
     """
 
     def __init__(self, sigmas: float, device: torch.device) -> None:
         self.sigmas = sigmas
-        self.taken = torch.zeros((), dtype=torch.int64, device=device)
+        self.taken = self.seen = torch.zeros((), dtype=torch.int64, device=device)
         self.history = torch.zeros(2, HISTORY, dtype=torch.float64, device=device)  # losses; norms
         self._places = torch.arange(HISTORY, device=device)
 
     def judge(self, loss: Tensor, norm: Tensor) -> Tensor:
-        """A boolean scalar; a step that is taken enters the history."""
+        """A boolean scalar; a finite step enters the history."""
         now = torch.stack((loss, norm)).double()
-        count = self.taken.clamp(min=1, max=HISTORY).double()
+        count = self.seen.clamp(min=1, max=HISTORY).double()
         mean = self.history.sum(1) / count
         squares = (self.history - mean[:, None]).square() * (self._places < count)
         limit = mean + self.sigmas * (squares.sum(1) / count).sqrt()
-        jumps = (self.taken >= SETTLED) & (self.sigmas > 0) & (now > limit).any()
-        good = torch.isfinite(now).all() & ~jumps
-        here = (self._places == self.taken % HISTORY) & good
-        self.history = torch.where(here, now[:, None], self.history)
-        self.taken = self.taken + good
+        jumps = (now > limit) & (self.seen >= SETTLED) & (self.sigmas > 0)
+        finite = torch.isfinite(now).all()
+        good = finite & ~jumps.any()
+        here = (self._places == self.seen % HISTORY) & finite
+        self.history = torch.where(here, torch.where(jumps, limit, now)[:, None], self.history)
+        self.seen, self.taken = self.seen + finite, self.taken + good
         return good
 
     def state(self) -> dict[str, Tensor]:
         """What a run goes on with."""
-        return {"taken": self.taken, "history": self.history}
+        return {"taken": self.taken, "seen": self.seen, "history": self.history}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take up a state."""
-        self.taken, self.history = (state[name].to(self.history.device) for name in ("taken", "history"))
+        device = self.history.device
+        self.taken, self.seen = state["taken"].to(device), state["seen"].to(device)
+        self.history = state["history"].to(device)
 
 
 class Optimizer:

@@ -238,7 +238,7 @@ class Run:
             )
         self.skipped_now = 0 if taken else self.skipped_now + 1
         if self.skipped_now == MOST_SKIPPED:
-            # The guard compares with steps that were taken: it would skip all that follow, too.
+            # What skipped steps add to the guard's history makes up for all but a wild jump before this.
             raise ModelError(
                 f"step {done.step}: {MOST_SKIPPED} steps on end were skipped as jumps of loss ({loss:.3f}) "
                 "or gradient norm, so a step before them spoilt the weights, or the data changed; lower "

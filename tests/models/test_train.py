@@ -404,15 +404,29 @@ def test_the_guard_skips_a_jump_and_forgets_it() -> None:
     torch.manual_seed(0)
     for _ in range(200):
         assert guard.judge(3 + 0.1 * torch.randn(()), 1 + 0.1 * torch.rand(()))
-    before = guard.history.clone()
+    deviation = guard.history.std(1)
     assert not guard.judge(torch.tensor(5.0), torch.tensor(1.0))  # 20 sd
     assert not guard.judge(torch.tensor(3.0), torch.tensor(9.0))
+    before = guard.history.clone()
     assert not guard.judge(torch.tensor(float("nan")), torch.tensor(1.0))
     assert torch.equal(guard.history, before)
+    assert (guard.history.std(1) < 1.2 * deviation).all()
     assert guard.judge(torch.tensor(3.1), torch.tensor(1.0))
     assert int(guard.taken) == 201
     young = SpikeGuard(6.0, torch.device("cpu"))
     assert all(young.judge(torch.tensor(float(x)), torch.tensor(1.0)) for x in (9, 1, 30, 2))
+
+
+def test_the_guard_takes_a_level_that_stays() -> None:
+    """50 standard deviations above what was: skipped at first, in the end the new measure of a spike."""
+    guard = SpikeGuard(6.0, torch.device("cpu"))
+    torch.manual_seed(0)
+    for _ in range(200):
+        guard.judge(3 + 0.1 * torch.randn(()), torch.tensor(1.0) + 0.1 * torch.rand(()))
+    taken = [bool(guard.judge(8 + 0.1 * torch.randn(()), torch.tensor(1.05))) for _ in range(160)]
+    assert not any(taken[:5])
+    assert all(taken[models.run.MOST_SKIPPED - 1 :])
+    assert not guard.judge(torch.tensor(40.0), torch.tensor(1.05))
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, step: int, harm: Callable[[models.run.Run], object]) -> None:
@@ -440,12 +454,16 @@ def test_a_nan_is_stopped_with_its_batch_and_spoils_no_weight(
 def test_a_run_whose_every_step_is_skipped_stops(
     tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights that one step spoilt: the guard compares with what came before, and would skip to the end."""
+    """Weights that one step spoilt."""
     spoil(monkeypatch, 40, lambda run: run.engine.flat.master.mul_(20))
-    with pytest.raises(ModelError, match=r"step 72: 32 steps on end were skipped.*--spike 0"):
-        train(config(tokens, tmp_path, steps=120))
-    assert sum(json.loads(line)["skipped"] for line in (tmp_path / "metrics.jsonl").open()) == 31
-    assert train(config(tokens, tmp_path, steps=60, spike=0.0))["result"]["skipped_steps"] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(models.run, "MOST_SKIPPED", 4)
+        with pytest.raises(ModelError, match=r"step 44: 4 steps on end were skipped.*--spike 0"):
+            train(config(tokens, tmp_path / "a", steps=120))
+    assert sum(json.loads(line)["skipped"] for line in (tmp_path / "a/metrics.jsonl").open()) == 3
+    assert train(config(tokens, tmp_path / "a", steps=60, spike=0.0))["result"]["skipped_steps"] == 0
+    mended = train(config(tokens, tmp_path / "b", steps=120))["result"]  # not for ever: training goes on
+    assert 4 < mended["skipped_steps"] < 32
 
 
 def test_an_evaluation_that_fails_costs_no_training(

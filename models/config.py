@@ -181,11 +181,16 @@ def _parse(text: str) -> Any:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        values, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(f"--config {path}: can't be read as YAML: {error}") from error
     if not isinstance(values, dict):
         raise ModelError(f"--config {path}: a mapping of keys to values is needed")
+    keys = [key.value for key, _ in node.value]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:  # YAML lets the last one win
+        raise ModelError(f"--config {path}: the key {twice} is given twice")
     for key in values:
         if key not in TrainConfig.model_fields:
             raise ModelError(

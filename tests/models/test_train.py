@@ -560,6 +560,9 @@ def test_flags_win_over_the_file_and_mistakes_are_named(tmp_path: Path) -> None:
     file.write_text("windw: 64\n")
     with pytest.raises(ModelError, match=r"unknown key 'windw'.*did you mean window"):
         read_config(["--config", str(file)])
+    file.write_text("window: 64\nwindow: 128\n")
+    with pytest.raises(ModelError, match="the key window is given twice"):
+        read_config(["--config", str(file)])
     file.write_text("window: 0\n")
     with pytest.raises(ModelError, match="window: 0 is not valid"):
         read_config(["--config", str(file), "--tokens", "t", "--output", "o"])

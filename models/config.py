@@ -185,7 +185,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         values, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(f"--config {path}: can't be read as YAML: {error}") from error
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
         raise ModelError(f"--config {path}: a mapping of keys to values is needed")
     keys = [key.value for key, _ in node.value]
     twice = next((key for key in keys if keys.count(key) > 1), None)

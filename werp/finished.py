@@ -103,6 +103,22 @@ def open_run(path: Path, flag: str = "--run") -> FinishedRun:
     return FinishedRun(path, manifest, recipe, tables)
 
 
+def earlier_runs(run: FinishedRun) -> list[FinishedRun]:
+    """The runs that a run was deduplicated against; `WerpError` where one isn't there any more."""
+    keys, folders = run.manifest["earlier"], run.manifest.get("earlier_folders", [])
+    if len(folders) < len(keys):
+        raise WerpError(f"--run {run.path}: doesn't say where the earlier runs lie; refine it again")
+    found = []
+    for key, folder in zip(keys, folders, strict=True):
+        found.append(open_run(Path(folder), "earlier run"))
+        if found[-1].manifest["key"] != key:
+            raise WerpError(
+                f"earlier run {folder}: not the run any more that {run.path} was deduplicated against;"
+                " refine anew with --earlier, then werp diff"
+            )
+    return found
+
+
 _TABLES = ("records", "documents", "signals", "ledger")
 
 

@@ -17,6 +17,7 @@ import pytest
 from tests.dedup.conftest import two_crawls
 from tests.job import manifest, run, table
 from werp.ask.what_if import replayed
+from werp.ask.why import explain
 from werp.dedup.planted import near_copy, passages
 from werp.edits import apply_edits, spans_of
 from werp.errors import WerpError
@@ -74,6 +75,23 @@ def texts_of(output: Path) -> dict[str, str]:
     return {row["id"]: row["text"] for row in table(output, "shards")}
 
 
+def why_names_a_survivor_of_an_earlier_run(later: Path, earlier: Path) -> None:
+    own = {row["id"] for row in table(later, "ledger")}
+    others = {row["id"]: row["url"] for row in table(earlier, "ledger")}
+    copies = [row for row in table(later, "ledger") if row["survivor_id"] and row["survivor_id"] not in own]
+    for row in copies[:3]:
+        (copy,) = explain(open_run(later), row["id"])
+        assert copy.survivor is not None
+        assert copy.survivor["run"] == str(earlier)
+        assert copy.survivor["url"] == others[row["survivor_id"]]
+    assert copies
+    earlier.rename(earlier.with_name("moved"))
+    (copy,) = explain(open_run(later), copies[0]["id"])
+    assert copy.survivor is not None
+    assert "no run.json" in copy.survivor["missing"]
+    earlier.with_name("moved").rename(earlier)
+
+
 @pytest.mark.parametrize("survivor", ["first", "newest"])
 def test_adding_a_crawl_is_one_run_over_both(crawls: Path, tmp_path: Path, survivor: str) -> None:
     recipe = load_recipe(str(recipe_file(tmp_path, survivor)))
@@ -96,6 +114,7 @@ def test_adding_a_crawl_is_one_run_over_both(crawls: Path, tmp_path: Path, survi
     survivors = {row["id"]: row["survivor_id"] for row in table(both, "ledger")}
     for row in table(tmp_path / "b", "ledger"):
         assert row["survivor_id"] == survivors[row["id"]]
+    why_names_a_survivor_of_an_earlier_run(tmp_path / "b", tmp_path / "a")
     for row in changed:
         assert row["survivor_id"] == survivors[row["id"]]
 

@@ -57,7 +57,9 @@ def _show_page(explanation: Explanation, to: Console) -> None:
         _line(to, "dedup", f"{row['rule']}: {'dropped' if row['dropped'] else 'stays'}{cluster}{similar}")
     if explanation.survivor:
         of = explanation.survivor
-        _line(to, "copy of", f"{one_line(of.get('url') or '', 200)} (id {of['id']})")
+        where = f", of the earlier run {of['run']}" if "run" in of else ""
+        where += f"; {of['missing']}" if "missing" in of else ""
+        _line(to, "copy of", f"{one_line(of.get('url') or '', 200)} (id {of['id']}){visible(where)}")
     if explanation.duplicates:
         urls = ", ".join(one_line(url or "", 120) for url in explanation.duplicates[:5])
         _line(to, "copies", f"{len(explanation.duplicates):,} dropped in its favour: {urls}")

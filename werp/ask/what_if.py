@@ -20,7 +20,7 @@ from werp.dedup.belt import ALARMS
 from werp.dedup.context import Source
 from werp.dedup.earlier import EarlierRun
 from werp.errors import WerpError
-from werp.finished import FinishedRun, Tables, open_run
+from werp.finished import FinishedRun, Tables, earlier_runs
 from werp.inputs import InputFile
 from werp.progress import say
 from werp.recipe import Recipe, overridden
@@ -60,7 +60,7 @@ def replayed(
     """
     recipe = overridden(run.recipe, changes, f"{run.path / 'run.json'}: recipe")
     _refuse_extraction(run.recipe, recipe, changes)
-    earlier = _earlier_runs(run) if recipe.dedup else []
+    earlier = earlier_runs(run) if recipe.dedup else []
     documents = sum(each.manifest["documents"] for each in (run, *earlier))
     with tempfile.TemporaryDirectory(prefix="werp-what-if-") as folder, ExitStack() as opened:
         plan, again = _plan(run, recipe, Path(folder) / "run")
@@ -75,22 +75,6 @@ def replayed(
             plan.earlier.append(_as_earlier(spark, each, run.recipe, recipe, Path(folder) / f"{number}"))
         settle(spark, plan, {})
         yield Replay(recipe, tuple(_tables(plan, unit) for unit in plan.units), again)
-
-
-def _earlier_runs(run: FinishedRun) -> list[FinishedRun]:
-    """The runs that a run was deduplicated against; `WerpError` where one isn't there any more."""
-    keys, folders = run.manifest["earlier"], run.manifest.get("earlier_folders", [])
-    if len(folders) < len(keys):
-        raise WerpError(f"--run {run.path}: doesn't say where the earlier runs lie; refine it again")
-    found = []
-    for key, folder in zip(keys, folders, strict=True):
-        found.append(open_run(Path(folder), "earlier run"))
-        if found[-1].manifest["key"] != key:
-            raise WerpError(
-                f"earlier run {folder}: not the run any more that {run.path} was deduplicated against;"
-                " refine anew with --earlier, then werp diff"
-            )
-    return found
 
 
 def _as_earlier(

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from werp.decide import _holds, text_of
 from werp.errors import WerpError
-from werp.finished import FinishedRun, Tables, domain_of, read_signals, read_texts
+from werp.finished import FinishedRun, Tables, domain_of, earlier_runs, read_signals, read_texts
 from werp.recipe import Recipe
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -154,12 +154,25 @@ def _compared(recipe: Recipe, signals: pa.Table, verdict: dict[str, Any]) -> Ite
 
 
 def _survivor(run: FinishedRun, survivor: str | None) -> dict[str, Any] | None:
+    """The page, with the earlier `run` it is of; of such a run that is gone, its id and what is `missing`."""
     if survivor is None:
         return None
+    found = _page(run, survivor)
+    try:
+        for earlier in earlier_runs(run) if found is None else ():
+            page = _page(earlier, survivor)
+            if page is not None:
+                return page | {"run": str(earlier.path)}
+    except WerpError as error:
+        return {"id": survivor, "missing": str(error)}
+    return found or {"id": survivor}
+
+
+def _page(run: FinishedRun, document: str) -> dict[str, Any] | None:
     columns = ["id", "url", "warc_file", "warc_offset", "outcome"]
-    for item in _rows(run, survivor):
+    for item in _rows(run, document):
         return _row(pq.read_table(item.unit.ledger, columns=columns), item.row)
-    return {"id": survivor}
+    return None
 
 
 def _duplicates(run: FinishedRun, document: str) -> Iterator[str]:

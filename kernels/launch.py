@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -28,6 +30,10 @@ def _generation(index: int) -> int:
 
 @functools.cache
 def _quack() -> bool:
+    # It keeps compiled kernels and loads them again: from the user's own folder, where its default is one in
+    # /tmp that another could have made first.
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    os.environ.setdefault("QUACK_CACHE_DIR", str(Path(cache) / "quack"))
     return importlib.util.find_spec("quack") is not None
 
 

@@ -147,7 +147,15 @@ def averages(tasks: Mapping[str, TaskResult]) -> dict[str, Estimate | None]:
 
 def items_folder(scores: Path) -> Path:
     """Where the per-item tables of a scores file lie."""
-    return scores.with_name(f"{scores.stem}.items")
+    return beside(scores, ".items")
+
+
+def beside(output: Path, ending: str) -> Path:
+    """The file or folder that goes with a JSON file: its name with another ending.
+
+    Only `.json` is taken off: of `run.seed1` and `run.seed2` one would replace the other's.
+    """
+    return output.with_name(output.name.removesuffix(".json") + ending)
 
 
 def write_items(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

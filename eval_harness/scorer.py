@@ -16,6 +16,7 @@ see docs/evaluation.md for the bound.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -173,6 +174,11 @@ class Scorer:
         parts: dict[int, dict[int, Answer]] = {}
         for batch, sizes, found in started:
             for tree, answer in zip(batch, read(batch, sizes, found), strict=True):
+                if not all(map(math.isfinite, answer.log_p)):
+                    raise EvalError(
+                        f"the model gave the log-probabilities {list(answer.log_p)}: its weights are damaged "
+                        "or its training diverged; if --dtype float32 gives numbers, bfloat16 is too coarse"
+                    )
                 parts.setdefault(tree.ask, {})[tree.part] = answer
         return [joined([of[part] for part in sorted(of)]) for _, of in sorted(parts.items())]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from eval_harness.adapters.checkpoint import CheckpointModel
@@ -117,8 +118,6 @@ def test_greedy_is_told(folder: Path) -> None:
     answer = Scorer(model).score([Ask((context,) * 26, letters)])[0]
     ids = model.encode([context, *letters])
     rows = FromScratch(folder)
-    import torch  # noqa: PLC0415
-
     for letter, tokens, greedy in zip(letters, ids[1:], answer.greedy, strict=True):
         likeliest = rows.model(torch.tensor([ids[0] + tokens[:-1]]))[0, len(ids[0]) - 1 :].argmax(-1).tolist()
         assert greedy == (likeliest == tokens), letter
@@ -144,6 +143,16 @@ def test_a_small_window_drops_the_last_shots_and_says_so(tmp_path: Path) -> None
     model.hard_window = True  # type: ignore[misc]
     with pytest.raises(EvalError, match=r"does not fit the model's window of 90"):
         Scorer(model).score([long])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_give_no_number_give_no_score(folder: Path, bad: float) -> None:
+    """They scored 0 of 30, or a tie of all: an accuracy, a standard error of 0, and no word."""
+    model = CheckpointModel(folder)
+    with torch.no_grad():
+        model.model.head.weight[5, 0] = bad
+    with pytest.raises(EvalError, match="its weights are damaged or its training diverged"):
+        Scorer(model).score([Ask(("Question: why?\nAnswer:",) * 2, (" yes", " no"))])
 
 
 def test_seams_are_checked_and_wholes_encoded_where_they_merge(folder: Path) -> None:

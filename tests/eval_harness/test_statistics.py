@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from scipy import stats
@@ -262,6 +263,44 @@ def test_runs_that_can_t_be_compared_are_refused(runs: Path, tmp_path: Path) -> 
     write_scores(path, other)
     with pytest.raises(EvalError, match="arc_easy was not asked the same questions"):
         compare([path], b[:1])
+
+
+def test_a_table_of_another_run_or_other_answers_is_refused(runs: Path, tmp_path: Path) -> None:
+    """A run in an earlier one's place that was stopped has replaced its tables, and not its scores."""
+    a, b = (sorted((runs / name).glob("10M/*/scores.json")) for name in ("good", "plain"))
+    shutil.copytree(a[0].parent, tmp_path / "one")
+    mixed = tmp_path / "one/scores.json"
+    table = tmp_path / "one/scores.items/arc_easy.parquet"
+    shutil.copy(items_folder(b[1]) / "arc_easy.parquet", table)
+    with pytest.raises(EvalError, match="arc_easy's table of items is another run's"):
+        compare([mixed], b[:1])
+    pq.write_table(read_items(items_folder(a[0]) / "arc_easy.parquet").drop_columns("bytes"), table)
+    with pytest.raises(EvalError, match="lacks values"):
+        compare([mixed], b[:1])
+    lines = [json.loads(line) for line in (runs / "arc_easy.jsonl").read_text().splitlines()]
+    (tmp_path / "arc_easy.jsonl").write_text(
+        "".join(json.dumps(row | {"gold": 1 - row["gold"]}) + "\n" for row in lines)
+    )
+    model, path = Double(lambda context, text: -len(text)), tmp_path / "s.json"
+    model.about = lambda: {"name": "x", "parameters": 10, "seed": 1}  # type: ignore[method-assign]
+    source, quiet = FolderSource(tmp_path), Console(quiet=True)
+    write_scores(path, run_tasks(model, [TASKS["arc_easy"]], source, Settings(), path, "1", quiet))
+    with pytest.raises(EvalError, match="other right answers"):
+        compare([path], b[:1])
+
+
+def test_what_the_sides_were_run_with_differently_is_said(runs: Path, tmp_path: Path) -> None:
+    a, b = (sorted((runs / name).glob("10M/*/scores.json")) for name in ("good", "plain"))
+    shutil.copytree(a[0].parent, tmp_path / "one")
+    written = json.loads(a[0].read_text())
+    written["model"]["dtype"] = "bfloat16"
+    written["tasks"]["arc_easy"]["shots_dropped"] = 7
+    (tmp_path / "one/scores.json").write_text(json.dumps(written))
+    assert compare([tmp_path / "one/scores.json"], b[:1], draws=200).remarks == [
+        "dtype of A bfloat16, of B None",
+        "arc_easy: 7 items of A and 0 of B had fewer shots, window too small",
+    ]
+    assert compare(a, b, draws=200).remarks == []
 
 
 def test_the_command_line_compares_and_decides(runs: Path, tmp_path: Path) -> None:

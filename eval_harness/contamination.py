@@ -70,7 +70,8 @@ def read_report(path: Path) -> dict[str, set[str]]:
         for row in rows:
             named.setdefault(row["task"], set()).add(str(row["item"]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise EvalError(f"--contamination {path}: {NEEDED}: {error!r}") from error
+        why = f"{type(error).__name__}: {error}"  # the repr of a decoding error holds the whole file
+        raise EvalError(f"--contamination {path}: {NEEDED}: {why}") from error
     return named
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from eval_harness.adapters.checkpoint import CheckpointModel
 from eval_harness.data import FolderSource, load
@@ -177,6 +178,19 @@ def test_empty_texts_are_refused(folder: Path) -> None:
     with pytest.raises(EvalError, match="empty"):
         model.score("", [" a"])
     assert model.score("Question", []) == []
+
+
+@pytest.mark.parametrize("lost", ["continuation", "context"])
+def test_a_text_that_the_tokenizer_drops_is_refused(folder: Path, lost: str) -> None:
+    """Without a token its log-probability was 0, the best there is."""
+    model = CheckpointModel(folder)
+    words = Tokenizer(models.BPE())  # neither bytes nor an unknown token: other characters are dropped
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.train_from_iterator(SENTENCES, trainers.BpeTrainer(vocab_size=100, show_progress=False))
+    model.tokenizer = words
+    texts = {"context": "The sun", "continuation": " yes"} | {lost: " 你好"}
+    with pytest.raises(EvalError, match="makes no token of ' 你好'"):
+        Scorer(model).score([Ask((texts["context"],), (texts["continuation"],))])
 
 
 def test_the_plain_contract_gives_the_same(folder: Path) -> None:

@@ -175,7 +175,7 @@ def probe(
         from eval_harness.probe.theory import theory  # noqa: PLC0415
 
         found = theory()
-        write_text(output, found.model_dump_json(indent=2) + "\n")
+        write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
         drawing.draw_theory(found, beside(output, ".png"))
         typer.echo(f"trained layer and limit are {found.distance:.1%} apart; written: {output}")
         return
@@ -225,7 +225,7 @@ def decide(
     for table in deciding.decision_tables(found):
         console.print(table)
     if output is not None:
-        write_text(output, found.model_dump_json(indent=2) + "\n")
+        write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
 def select(names: str) -> list[Task]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
 
 from eval_harness.contamination import contaminated
@@ -95,7 +95,9 @@ class Comparison(_Typed):
     remarks: what else the sides differ in than their weights.
     """
 
-    schema_: Literal["eval_harness.comparison.v1"] = "eval_harness.comparison.v1"
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    schema_: Literal["eval_harness.comparison.v1"] = Field("eval_harness.comparison.v1", alias="schema")
     metric: str
     verdict: Verdict
     scope: str

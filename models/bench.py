@@ -343,6 +343,8 @@ def main() -> None:
     if arguments.what == "plot":
         if arguments.rows is None or arguments.output is None:
             parser.error("plot: needs --rows and --output")
+        if arguments.output.exists() and not arguments.output.is_file():
+            parser.error(f"--output {arguments.output}: exists and is no file")
         try:
             plot_speeds(read_rows(arguments.rows), arguments.output, arguments.rows.stem)
         except (ModelError, OSError) as error:

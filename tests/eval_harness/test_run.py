@@ -183,10 +183,14 @@ def test_a_limit_draws_olmes_sample_and_too_many_shots_are_refused(folder: Path)
 
 def test_a_place_that_can_not_be_written_to_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
+    (tmp_path / "config.json").write_text('{"format": "models.checkpoint.v2"}')
     for output, message in (
         (tmp_path, "is a folder"),
         (tmp_path / "scores.png", "the picture gets that name"),
         (tmp_path / "file/scores.json", "can't be made"),
+        (tmp_path / "file", "is no result of this command"),
+        (tmp_path / "config.json", "is no result of this command"),
+        (Path("/dev/null"), "is no result of this command"),
     ):
         with pytest.raises(EvalError, match=message):
             refuse_output(output)
@@ -242,8 +246,10 @@ def test_the_command_line_scores_a_checkpoint_without_spark(folder: Path, tmp_pa
     for extra, message in (
         (["--tasks", "arc_easi"], "error: --tasks: 'arc_easi' is no task (did you mean arc_easy?)\n"),
         (["--form", "letters"], "error: --form: 'letters' is neither cloze nor mc\n"),
-        (["--model", str(tmp_path)], f"error: --model {tmp_path}: {tmp_path}/config.json : no such file; "
+        (["--model", str(tmp_path)], f"error: --model {tmp_path}: {tmp_path}/config.json: no such file; "
          "name a finished checkpoint or a Hugging Face folder\n"),
+            (["--model", str(scores)], f"error: --model {scores}: {scores}/config.json: Not a directory; "
+             "name a checkpoint or Hugging Face folder\n"),
     ):  # fmt: skip
         failed = subprocess.run([*command, *arguments, *extra], capture_output=True, text=True, check=False)
         assert (failed.returncode, failed.stderr) == (1, message)

@@ -20,9 +20,10 @@ from eval_harness.bench_statistics import WORLDS, experiment, simulate
 from eval_harness.compare import Comparison, Row, Size, compare, decide, verdict_line
 from eval_harness.data import FolderSource, load
 from eval_harness.decide import decide as decide_folder
+from eval_harness.decide import task as decide_task
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
-from eval_harness.results import items_folder, read_items
+from eval_harness.results import items_folder, read_items, refuse_output
 from eval_harness.run import run_tasks, write_scores
 from eval_harness.statistics import (
     bootstrap,
@@ -316,9 +317,47 @@ def test_the_command_line_compares_and_decides(runs: Path, tmp_path: Path) -> No
     output.unlink()  # with the flags last, as docs/evaluation.md has it
     subprocess.run([*command, *a, "--", *b, "--output", str(output)], capture_output=True, check=True)
     assert Comparison.model_validate_json(output.read_text()).verdict == "better"
+    refuse_output(output)  # its own may be replaced
+    before = Path(a[0]).read_bytes()
+    done = subprocess.run(
+        [*command, *a, "--", *b, "--output", a[0]], capture_output=True, text=True, check=False
+    )
+    assert "one of the scores files" in done.stderr
+    assert Path(a[0]).read_bytes() == before
     found = decide_folder(runs)
     assert found.target == "20M"
     assert found.sizes["10M"]["mean"].decision_accuracy == 1.0
     assert found.sizes["20M"]["mean"].decision_accuracy is None
     with pytest.raises(EvalError, match=r"no RECIPE/SIZE/SEED/scores\.json"):
         decide_folder(tmp_path)
+
+
+def test_decisions_need_the_same_questions_and_other_weights(runs: Path, tmp_path: Path) -> None:
+    for name in ("good", "plain"):
+        shutil.copytree(runs / name, tmp_path / name)
+    path = tmp_path / "plain/10M/2/scores.json"
+    written = json.loads(path.read_text())
+
+    def write(text: str) -> None:
+        path.write_text(text.replace('"model": {', '"model": {"sha256": "abc", '))
+
+    other = written["tasks"]["arc_easy"] | {"prompt_sha256": "0" * 64}
+    path.write_text(json.dumps(written | {"tasks": {"arc_easy": other}}))
+    with pytest.raises(EvalError, match="arc_easy was not asked the same questions"):
+        decide_folder(tmp_path)
+    path.write_text(json.dumps(written | {"tasks": {}}))
+    with pytest.raises(EvalError, match="no task was scored in all"):
+        decide_folder(tmp_path)
+    for seed in (1, 2):
+        path = tmp_path / f"plain/10M/{seed}/scores.json"
+        write(json.dumps(written))
+    with pytest.raises(EvalError, match="two seeds of plain score the same weights"):
+        decide_folder(tmp_path)
+
+
+def test_what_no_seed_or_recipe_tells_apart_has_no_ratio_and_no_share() -> None:
+    same = {"a": [0.4, 0.4], "b": [0.4, 0.4]}
+    assert signal_to_noise(same) == (0.0, 0.0, None)
+    assert decision_accuracy(same, same) == (None, None)
+    nothing = {"a": [0.0, 0.0], "b": [0.0, 0.0]}
+    assert decide_task(nothing, nothing, is_target=True).signal is None

@@ -57,3 +57,10 @@ def test_other_files_are_no_picture(content: bytes | None, message: str, tmp_pat
         rows.write_bytes(content)
     with pytest.raises(ModelError, match=message):
         read_rows(rows)
+
+
+def test_a_picture_takes_no_folders_or_devices_place(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "models.bench", "plot", "--rows", str(ROWS), "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert "exists and is no file" in done.stderr
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.partial"))

@@ -34,7 +34,7 @@ from models.prefetch import StepBatch
 from models.progress import Reporter
 from models.schedule import learning_rate
 from models.state import checkpoints, read_state
-from models.train import summary, train
+from models.train import main, summary, train
 from models.validation import validate
 from tests.models.folders import same_tokenizer, token_folder
 
@@ -609,3 +609,16 @@ def test_the_command_line_needs_no_spark_and_shows_no_traceback(tmp_path: Path) 
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path}/tokens.arrow")
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_stopped_at_the_keyboard_says_how_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(_: TrainConfig) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.train.train", stop)
+    with pytest.raises(SystemExit) as ended:
+        main(["--tokens", "t", "--output", "o"])
+    assert ended.value.code == 130
+    assert "the same words go on from the last checkpoint" in capsys.readouterr().err

@@ -274,6 +274,8 @@ def main() -> None:
     """Run the command line; an EvalError ends it with its text alone."""
     if sys.argv[1:2] == ["compare"] and "--" in sys.argv:
         # Typer drops the two dashes: the paths after them become options; flags after those stay.
+        if sys.argv.count("--") > 1:
+            sys.exit("error: compare has two sides, A.json ... -- B.json ...: give -- once")
         split = sys.argv.index("--")
         rest = sys.argv[split + 1 :]
         paths = list(itertools.takewhile(lambda word: not word.startswith("-"), rest))

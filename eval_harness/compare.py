@@ -92,7 +92,7 @@ class Size(_Typed):
 class Comparison(_Typed):
     """compare's JSON: one size or more, the verdict and why.
 
-    remarks: what else the sides differ in than their weights.
+    remarks: what else the sides differ in than their weights, and what was left out of both.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -179,6 +179,11 @@ def compare(
     for side in runs:
         refuse_twice(side)
     sizes, notes = [], []
+    if reports:
+        for name, asked in runs[0][0].answers.items():
+            named = set[str]().union(*(report.get(name, ()) for report in reports))
+            gone = sum(item in named for item, _ in asked)
+            notes.append(f"{name}: {gone} of {len(asked)} items left out as contaminated")
     for size in sorted({run.size for run in runs[0]}, key=lambda count: count or 0):
         pair = [[run for run in side if run.size == size] for side in runs]
         sizes.append(compare_size(pair[0], pair[1], size, draws))

@@ -164,7 +164,7 @@ def test_a_report_that_is_not_there_is_said_before_the_work(folder: Path, tmp_pa
         [sys.executable, "-m", "eval_harness", *command.split(), "--contamination", "nowhere"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "error: --contamination nowhere" in done.stderr
+    assert "error: contamination report nowhere" in done.stderr
     assert not (tmp_path / "s.items").exists()
 
 

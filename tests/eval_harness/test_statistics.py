@@ -234,7 +234,9 @@ def test_contaminated_items_are_left_out_of_both_sides(runs: Path, tmp_path: Pat
     for path, part in zip(halves, (rows[::2], rows[1::2]), strict=True):
         path.write_text(json.dumps({"items": part}))
     assert compare(a, b, draws=200).sizes[0].macro.difference > 0
-    assert compare(a, b, draws=200, without=halves).sizes[0].macro.difference <= 0
+    clean = compare(a, b, draws=200, without=halves)
+    assert clean.sizes[0].macro.difference <= 0
+    assert clean.remarks == [f"arc_easy: {len(gains)} of 300 items left out as contaminated"]
     every = tmp_path / "all.json"
     every.write_text(json.dumps({"items": [{"task": "arc_easy", "item": str(i)} for i in range(300)]}))
     with pytest.raises(EvalError, match="every item of arc_easy is contaminated"):
@@ -324,6 +326,10 @@ def test_the_command_line_compares_and_decides(runs: Path, tmp_path: Path) -> No
     )
     assert "one of the scores files" in done.stderr
     assert Path(a[0]).read_bytes() == before
+    done = subprocess.run(
+        [*command, *a, "--", b[0], "--", *b[1:]], capture_output=True, text=True, check=False
+    )
+    assert "give -- once" in done.stderr
     found = decide_folder(runs)
     assert found.target == "20M"
     assert found.sizes["10M"]["mean"].decision_accuracy == 1.0

@@ -22,7 +22,7 @@ from rich.console import Console
 from eval_harness import data, fetch
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
-from eval_harness.results import refuse_output, write_text
+from eval_harness.results import beside, refuse_output, write_text
 from eval_harness.run import plan_table, run_tasks, write_scores
 from eval_harness.table import scores_table
 from eval_harness.task import Task
@@ -82,16 +82,17 @@ def run(
         return
     refuse_output(output)
     from eval_harness.adapters import load_model  # noqa: PLC0415
+    from eval_harness.contamination import contaminated, with_clean  # noqa: PLC0415
 
+    if contamination is not None:
+        contaminated(contamination, {})  # what can't be read is said before the work
     scorer = load_model(model, device, dtype)
     scores = run_tasks(scorer, chosen, source, settings, output, package_version(), console, force)
     if contamination is not None:
-        from eval_harness.contamination import with_clean  # noqa: PLC0415
-
         scores = with_clean(scores, output, contamination)
     write_scores(output, scores)
     console.print(scores_table(scores))
-    console.print(f"written: {output}, its items and {output.with_suffix('.png').name}")
+    console.print(f"written: {output}, its items and {beside(output, '.png').name}")
 
 
 @app.command()
@@ -140,14 +141,18 @@ def compare(
 
     if output is not None:
         refuse_output(output)
+        if output.resolve() in {path.resolve() for path in (*a, *(against or []))}:
+            raise EvalError(f"--output {output}: one of the scores files; name another file")
     found = comparing.compare(a, against or [], metric, draws, without or [])
     console = Console()
     for table in comparing.comparison_tables(found):
         console.print(table)
     console.print(comparing.verdict_line(found))
+    for remark in found.remarks:
+        console.print(f"remark: {remark}")
     if output is not None:
         write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
-        draw_comparison(found, output.with_suffix(".png"))
+        draw_comparison(found, beside(output, ".png"))
 
 
 @app.command()
@@ -170,8 +175,8 @@ def probe(
         from eval_harness.probe.theory import theory  # noqa: PLC0415
 
         found = theory()
-        write_text(output, found.model_dump_json(indent=2) + "\n")
-        drawing.draw_theory(found, output.with_suffix(".png"))
+        write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
+        drawing.draw_theory(found, beside(output, ".png"))
         typer.echo(f"trained layer and limit are {found.distance:.1%} apart; written: {output}")
         return
     from eval_harness.adapters import load_model  # noqa: PLC0415
@@ -191,7 +196,7 @@ def probe(
         "points": [point.model_dump() for point in points],
     }
     write_text(output, json.dumps(report, indent=2) + "\n")
-    drawing.draw_probe(points, loaded.name, output.with_suffix(".png"))
+    drawing.draw_probe(points, loaded.name, beside(output, ".png"))
 
 
 def integers(text: str) -> list[int]:
@@ -220,7 +225,7 @@ def decide(
     for table in deciding.decision_tables(found):
         console.print(table)
     if output is not None:
-        write_text(output, found.model_dump_json(indent=2) + "\n")
+        write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
 def select(names: str) -> list[Task]:
@@ -269,6 +274,8 @@ def main() -> None:
     """Run the command line; an EvalError ends it with its text alone."""
     if sys.argv[1:2] == ["compare"] and "--" in sys.argv:
         # Typer drops the two dashes: the paths after them become options; flags after those stay.
+        if sys.argv.count("--") > 1:
+            sys.exit("error: compare has two sides, A.json ... -- B.json ...: give -- once")
         split = sys.argv.index("--")
         rest = sys.argv[split + 1 :]
         paths = list(itertools.takewhile(lambda word: not word.startswith("-"), rest))

@@ -19,15 +19,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
 
 from eval_harness.contamination import contaminated
 from eval_harness.errors import EvalError
-from eval_harness.results import Scores, items_folder, read_items, read_scores
+from eval_harness.metrics import mean_and_error
+from eval_harness.results import Scores, TaskResult, items_folder, read_items, read_scores
 from eval_harness.statistics import Interval, Matrix, bootstrap, crossed_t, noise_floor
 
 SCHEMA = "eval_harness.comparison.v1"
@@ -38,11 +39,15 @@ Verdict = Literal["better", "worse", "undecided"]
 
 @dataclass(frozen=True)
 class Run:
-    """One scored model: its scores file and, by task, a value an item or subject."""
+    """One scored model: its scores file and, by task, a value an item or subject.
+
+    answers: by task the items' ids, in order, each with the index of its right choice.
+    """
 
     path: Path
     scores: Scores
     values: dict[str, Matrix]
+    answers: dict[str, list[tuple[str, int]]]
 
     @property
     def size(self) -> int | None:
@@ -85,22 +90,32 @@ class Size(_Typed):
 
 
 class Comparison(_Typed):
-    """compare's JSON: one size or more, the verdict and why."""
+    """compare's JSON: one size or more, the verdict and why.
 
-    schema_: Literal["eval_harness.comparison.v1"] = "eval_harness.comparison.v1"
+    remarks: what else the sides differ in than their weights, and what was left out of both.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    schema_: Literal["eval_harness.comparison.v1"] = Field("eval_harness.comparison.v1", alias="schema")
     metric: str
     verdict: Verdict
     scope: str
     reasons: list[str]
+    remarks: list[str] = []
     sizes: list[Size]
 
 
 def read_run(path: Path, metric: str, reports: Sequence[Mapping[str, set[str]]] = ()) -> Run:
     """A scores file and its per-item tables, less the items that contamination reports name by task."""
     scores = read_scores(path)
-    values = {}
+    values, answers = {}, {}
     for name, result in scores.tasks.items():
         rows = read_items(items_folder(path) / f"{name}.parquet").to_pylist()
+        if len(rows) != result.n:
+            raise EvalError(f"{path}: {name} has {len(rows)} items in its table, {result.n} in the scores")
+        refuse_others_items(rows, result, path)
+        answers[name] = [(row["item"], row["gold"]) for row in rows]
         left_out = set[str]().union(*(report.get(name, ()) for report in reports))
         by: dict[str, list[float]] = {}
         for i, row in enumerate(rows):
@@ -109,20 +124,34 @@ def read_run(path: Path, metric: str, reports: Sequence[Mapping[str, set[str]]] 
         if not by:
             raise EvalError(f"{path}: every item of {name} is contaminated: nothing is left to compare")
         values[name] = np.array([np.mean(group) for group in by.values()])
-        if len(rows) != result.n:
-            raise EvalError(f"{path}: {name} has {len(rows)} items in its table, {result.n} in the scores")
-    return Run(path, scores, values)
+    return Run(path, scores, values, answers)
 
 
-def value(row: dict[str, object], metric: str) -> float:
+def refuse_others_items(rows: Sequence[Mapping[str, Any]], result: TaskResult, path: Path) -> None:
+    """EvalError when a table is not what the scores were made of: a later run was stopped before its end."""
+    try:
+        bits = [-value(row, "bits_per_byte") for row in rows]
+        mean = mean_and_error(bits, [row["subject"] for row in rows])[0]
+    except (IndexError, TypeError, ZeroDivisionError) as error:
+        raise EvalError(
+            f"{path}: {result.task}'s table of items lacks values ({error}); score the model again"
+        ) from error
+    if not math.isclose(mean, result.bits_per_byte.value, rel_tol=1e-9):
+        raise EvalError(
+            f"{path}: {result.task}'s table of items is another run's ({mean:.6f} bits per byte, "
+            f"{result.bits_per_byte.value:.6f} in the scores); score the model again"
+        )
+
+
+def value(row: Mapping[str, Any], metric: str) -> float:
     """An item's value, larger being better: bits per byte are negated."""
     if metric == "accuracy":
-        return float(row["credit"])  # type: ignore[arg-type]
-    gold = int(row["gold"])  # type: ignore[call-overload]
-    log_p = float(row["log_p"][gold])  # type: ignore[index]
+        return float(row["credit"])
+    gold = int(row["gold"])
+    log_p = float(row["log_p"][gold])
     if metric == "bits_per_byte":
-        return log_p / float(row["bytes"][gold]) / math.log(2)  # type: ignore[index]
-    return math.exp(log_p / float(row["characters"][gold]))  # type: ignore[index]
+        return log_p / float(row["bytes"][gold]) / math.log(2)
+    return math.exp(log_p / float(row["characters"][gold]))
 
 
 def compare(
@@ -149,17 +178,30 @@ def compare(
     same_questions([*runs[0], *runs[1]])
     for side in runs:
         refuse_twice(side)
-    sizes = []
+    sizes, notes = [], []
+    if reports:
+        for name, asked in runs[0][0].answers.items():
+            named = set[str]().union(*(report.get(name, ()) for report in reports))
+            gone = sum(item in named for item, _ in asked)
+            notes.append(f"{name}: {gone} of {len(asked)} items left out as contaminated")
     for size in sorted({run.size for run in runs[0]}, key=lambda count: count or 0):
         pair = [[run for run in side if run.size == size] for side in runs]
         sizes.append(compare_size(pair[0], pair[1], size, draws))
+        notes += remarks(pair[0], pair[1])
     others = {run.size for run in runs[1]} - {run.size for run in runs[0]}
     if others:
         raise EvalError(
             f"the sides differ in sizes: only B has models of {sorted(map(str, others))} parameters"
         )
     verdict, scope, reasons = decide(sizes)
-    return Comparison(metric=metric, verdict=verdict, scope=scope, reasons=reasons, sizes=sizes)
+    return Comparison(
+        metric=metric,
+        verdict=verdict,
+        scope=scope,
+        reasons=reasons,
+        remarks=list(dict.fromkeys(notes)),
+        sizes=sizes,
+    )
 
 
 def same_questions(runs: Sequence[Run]) -> None:
@@ -178,6 +220,11 @@ def same_questions(runs: Sequence[Run]) -> None:
                     f"{run.path} and {first.path}: {name} was not asked the same questions "
                     f"(prompts {result.prompt_sha256[:8]} and {other.prompt_sha256[:8]}); score both alike"
                 )
+            if run.answers[name] != first.answers[name]:
+                raise EvalError(
+                    f"{run.path} and {first.path}: {name}'s items have other ids or other right answers; "
+                    "score both on the same data"
+                )
 
 
 def refuse_twice(side: Sequence[Run]) -> None:
@@ -190,6 +237,22 @@ def refuse_twice(side: Sequence[Run]) -> None:
                 f"{seen[model]} and {run.path} score the same weights; give each seed of a side once"
             )
         seen[model] = run.path
+
+
+def remarks(a: Sequence[Run], b: Sequence[Run]) -> list[str]:
+    """What the sides of one size were asked or run with differently."""
+    notes = []
+    for key in ("dtype", "window"):
+        told = [sorted({str(run.scores.model.get(key)) for run in side}) for side in (a, b)]
+        if told[0] != told[1]:
+            notes.append(f"{key} of A {', '.join(told[0])}, of B {', '.join(told[1])}")
+    for name in a[0].scores.tasks:
+        fewer = [sum(run.scores.tasks[name].shots_dropped for run in side) for side in (a, b)]
+        if fewer[0] != fewer[1]:
+            notes.append(
+                f"{name}: {fewer[0]} items of A and {fewer[1]} of B had fewer shots, window too small"
+            )
+    return notes
 
 
 def compare_size(a: list[Run], b: list[Run], size: int | None, draws: int) -> Size:

@@ -34,7 +34,7 @@ def read_run(folder: Path, splits: Mapping[str, str]) -> dict[str, set[str]]:
     columns = ["id", "decontaminate.hits", "decontaminate.cuts"]
     files = sorted((folder / "signals").glob("*.parquet"))
     if not files:
-        raise EvalError(f"--contamination {folder}: no signals/*.parquet in it; name a finished run")
+        raise EvalError(f"contamination report {folder}: no signals/*.parquet in it; name a finished run")
     for path in files:
         try:
             for batch in pq.ParquetFile(path).iter_batches(columns=columns):
@@ -43,8 +43,8 @@ def read_run(folder: Path, splits: Mapping[str, str]) -> dict[str, set[str]]:
                         hits[row["id"]] = [(hit["task"], hit["item"]) for hit in row["decontaminate.hits"]]
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise EvalError(
-                f"--contamination {path}: no decontaminate.hits in it ({error}); put decontaminate.v1 into "
-                "the recipe and refine again from the signals"
+                f"contamination report {path}: no decontaminate.hits in it ({error}); put "
+                "decontaminate.v1 into the recipe and refine again from the signals"
             ) from error
     named: dict[str, set[str]] = {}
     for path in sorted((folder / "shards").glob("*.parquet")):
@@ -70,7 +70,8 @@ def read_report(path: Path) -> dict[str, set[str]]:
         for row in rows:
             named.setdefault(row["task"], set()).add(str(row["item"]))
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise EvalError(f"--contamination {path}: {NEEDED}: {error!r}") from error
+        why = f"{type(error).__name__}: {error}"  # the repr of a decoding error holds the whole file
+        raise EvalError(f"contamination report {path}: {NEEDED}: {why}") from error
     return named
 
 
@@ -93,7 +94,7 @@ def with_clean(scores: Scores, output: Path, report: Path) -> Scores:
             unknown = found - {row["item"] for row in table}
             if unknown:
                 raise EvalError(
-                    f"--contamination {report}: {name} has no item {min(unknown)!r}; "
+                    f"contamination report {report}: {name} has no item {min(unknown)!r}; "
                     "the report is of other data"
                 )
         clean[name] = clean_score(table, found, result.accuracy.accuracy)

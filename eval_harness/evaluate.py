@@ -75,6 +75,7 @@ class Questions:
             settings.shots,
             settings.limit,
             self.sha256,
+            json.dumps([(item.id, item.gold, item.subject) for item in self.items]),
         )
 
 

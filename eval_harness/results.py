@@ -8,6 +8,7 @@ scores.items/<task>.json        TaskResult, by which a stopped run goes on
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -147,7 +148,15 @@ def averages(tasks: Mapping[str, TaskResult]) -> dict[str, Estimate | None]:
 
 def items_folder(scores: Path) -> Path:
     """Where the per-item tables of a scores file lie."""
-    return scores.with_name(f"{scores.stem}.items")
+    return beside(scores, ".items")
+
+
+def beside(output: Path, ending: str) -> Path:
+    """The file or folder that goes with a JSON file: its name with another ending.
+
+    Only `.json` is taken off: of `run.seed1` and `run.seed2` one would replace the other's.
+    """
+    return output.with_name(output.name.removesuffix(".json") + ending)
 
 
 def write_items(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -170,6 +179,8 @@ def refuse_output(path: Path) -> None:
     """EvalError where results can't be written, before hours of work are spent on them."""
     if path.is_dir():
         raise EvalError(f"--output {path}: is a folder; name a file in it, as scores.json")
+    if path.exists() and not (path.is_file() and is_result(path)):
+        raise EvalError(f"--output {path}: exists and is no result of this command; name another file")
     if path.suffix == ".png":
         raise EvalError(f"--output {path}: the picture gets that name; name the JSON file")
     try:
@@ -178,6 +189,15 @@ def refuse_output(path: Path) -> None:
         raise EvalError(f"--output {path}: {path.parent} can't be made ({error.strerror})") from error
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise EvalError(f"--output {path}: {path.parent} can't be written to")
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is one that may be replaced: what the evaluator wrote says so."""
+    try:
+        written = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(written, dict) and str(written.get("schema")).startswith("eval_harness.")
 
 
 def write_text(path: Path, text: str) -> None:

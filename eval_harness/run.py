@@ -18,6 +18,7 @@ from eval_harness.results import (
     Scores,
     TaskResult,
     averages,
+    beside,
     digest,
     items_folder,
     write_items,
@@ -39,6 +40,7 @@ def run_tasks(
     """Score tasks one by one; what an earlier run at `output` finished with the same key is taken."""
     folder = items_folder(output)
     results: dict[str, TaskResult] = {}
+    everything = [questions(task, load(task, source), settings) for task in tasks]  # or says what is missing
     with Progress(
         TextColumn("{task.description:14}"),
         BarColumn(),
@@ -49,8 +51,8 @@ def run_tasks(
         disable=not console.is_terminal,
         transient=True,
     ) as bar:
-        for task in tasks:
-            asked = questions(task, load(task, source), settings)
+        for asked in everything:
+            task = asked.task
             known = None if force else finished(folder, asked, asked.key(model.about()))
             if known is not None:
                 console.print(f"{task.name}: taken from the run before ({folder.name}/{task.name}.json)")
@@ -112,7 +114,7 @@ def plan_table(tasks: Sequence[Task], source: Source, settings: Settings) -> Tab
 def write_scores(path: Path, scores: Scores) -> None:
     """Write scores.json whole, and the picture beside it."""
     write_text(path, scores.model_dump_json(indent=2, by_alias=True) + "\n")
-    draw_scores(scores, path.with_suffix(".png"))
+    draw_scores(scores, beside(path, ".png"))
 
 
 def run_digest(scores: Scores) -> str:

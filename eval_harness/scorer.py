@@ -16,6 +16,7 @@ see docs/evaluation.md for the bound.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,7 +131,7 @@ class Scorer:
     def _tokens(self, asks: Sequence[Ask], wanted: dict[int, int]) -> dict[int, Tree]:
         """Encode asks with the given numbers of shots: prefix, item and continuation each once."""
         triples: list[tuple[str, str, str]] = []
-        owners: list[int] = []
+        owners: list[tuple[int, str, str]] = []
         for i, shots in wanted.items():
             ask = asks[i]
             if not ask.continuations or len(ask.contexts) != len(ask.continuations):
@@ -143,9 +144,12 @@ class Scorer:
                 if not continuation or not stem + bare:
                     raise EvalError(f"an empty text has no log-probability: {context!r}, {continuation!r}")
                 triples.append((stem, bare, item[len(bare) :] + continuation))
-                owners.append(i)
+                owners.append((i, context, continuation))
         found: dict[int, list[tuple[list[int], int]]] = {}
-        for i, joined in zip(owners, self.encoder.join(triples), strict=True):
+        for (i, context, continuation), joined in zip(owners, self.encoder.join(triples), strict=True):
+            if not 1 <= joined[1] < len(joined[0]):  # would be certain, or follow nothing
+                gone = continuation if joined[1] else context
+                raise EvalError(f"the model's tokenizer makes no token of {gone[-80:]!r}: it can't be scored")
             found.setdefault(i, []).append(joined)
         return {
             i: Tree(i, 0, shots, [whole for whole, _ in found[i]], [start for _, start in found[i]])
@@ -173,6 +177,11 @@ class Scorer:
         parts: dict[int, dict[int, Answer]] = {}
         for batch, sizes, found in started:
             for tree, answer in zip(batch, read(batch, sizes, found), strict=True):
+                if not all(map(math.isfinite, answer.log_p)):
+                    raise EvalError(
+                        f"the model gave the log-probabilities {list(answer.log_p)}: its weights are damaged "
+                        "or its training diverged; if --dtype float32 gives numbers, bfloat16 is too coarse"
+                    )
                 parts.setdefault(tree.ask, {})[tree.part] = answer
         return [joined([of[part] for part in sorted(of)]) for _, of in sorted(parts.items())]
 

@@ -113,31 +113,34 @@ def noise_floor(sides: Sequence[NDArray[np.float64]]) -> float | None:
     return math.sqrt(2 * variance / len(sides[0]))
 
 
-def signal_to_noise(scores: Mapping[str, Sequence[float]]) -> tuple[float, float, float]:
+def signal_to_noise(scores: Mapping[str, Sequence[float]]) -> tuple[float, float, float | None]:
     """Signal, noise and their ratio of one task, after arXiv 2508.13144.
 
     scores: a recipe's scores, one a seed. Signal: largest difference between recipes' means over the mean of
     all. Noise: sd over seeds, averaged over recipes, over the same mean. Unlike the small-scale columns
-    published there, nothing but seeds is in the noise.
+    published there, nothing but seeds is in the noise. The ratio is None where no seed differs.
     """
     means = [float(np.mean(values)) for values in scores.values()]
     centre = float(np.mean(means))
     signal = (max(means) - min(means)) / centre
     noise = float(np.mean([np.std(values, ddof=1) for values in scores.values()])) / centre
-    return signal, noise, signal / noise if noise else math.inf
+    return signal, noise, signal / noise if noise else None
 
 
 def decision_accuracy(
     small: Mapping[str, Sequence[float]], target: Mapping[str, Sequence[float]]
-) -> tuple[float, float | None]:
+) -> tuple[float | None, float | None]:
     """Share of recipe pairs ranked at a small size as at the target, as DataDecide defines it.
 
     The target is each recipe's mean over seeds; a prediction is one seed's. Returns the mean over seeds and
-    its standard deviation (None for one seed). A pair that ties in a prediction counts half.
+    its standard deviation (None for one seed). A pair that ties in a prediction counts half, one that ties at
+    the target is left out; the share is None when all do.
     """
     names = sorted(small)
     truth = {name: float(np.mean(target[name])) for name in names}
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if truth[a] != truth[b]]
+    if not pairs:
+        return None, None
     shares = []
     for s in range(min(len(small[name]) for name in names)):
         right = [

@@ -23,6 +23,7 @@ import argparse
 import gc
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from torch.nn import functional
 from models.attention import Packing, packing
 from models.decoder import NORM_EPS, ROPE_BASE, Decoder
 from models.engine import Engine, EngineOptions
+from models.errors import ModelError
 from models.ladder import LADDER, VOCABULARY, WINDOW, Rung, plan
 from models.optimizer import OptimizerOptions
 from models.peaks import peak_flops
@@ -307,6 +309,22 @@ def profile(way: str, name: str, folder: Path | None, rows: int = 28) -> str:
     return "\n".join(lines)
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The measured rows among those that `rungs` printed, in the ladder's order; ModelError where none is."""
+    try:
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        rows = [row for row in rows if "mfu" in row]
+        rows.sort(key=lambda row: [*LADDER].index(row["rung"]))
+        for row in rows:
+            row |= {"way": str(row["way"]), **{key: float(row[key]) for key in ("tokens_per_second", "mfu")}}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ModelError(f"--rows {path}: not what bench rungs prints ({why})") from error
+    if not rows:
+        raise ModelError(f"--rows {path}: holds no measured row; write it with python -m models.bench rungs")
+    return rows
+
+
 def main() -> None:
     """The command line; prints one JSON object a row."""
     parser = argparse.ArgumentParser(
@@ -325,9 +343,12 @@ def main() -> None:
     if arguments.what == "plot":
         if arguments.rows is None or arguments.output is None:
             parser.error("plot: needs --rows and --output")
-        rows = [json.loads(line) for line in arguments.rows.read_text("utf-8").splitlines()]
-        rows = sorted((row for row in rows if "mfu" in row), key=lambda row: [*LADDER].index(row["rung"]))
-        plot_speeds(rows, arguments.output, arguments.rows.stem)
+        if arguments.output.exists() and not arguments.output.is_file():
+            parser.error(f"--output {arguments.output}: exists and is no file")
+        try:
+            plot_speeds(read_rows(arguments.rows), arguments.output, arguments.rows.stem)
+        except (ModelError, OSError) as error:
+            sys.exit(f"error: {error}")
         return
     rungs, ways = arguments.rungs.split(","), arguments.ways.split(",")
     if arguments.what == "ceilings":

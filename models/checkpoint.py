@@ -119,11 +119,15 @@ def make_folder(output: Path) -> None:
 def write_whole(path: Path, data: bytes) -> None:
     """Write under another name, have it on disk, rename."""
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def count_parameters(model: torch.nn.Module) -> int:

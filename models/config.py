@@ -113,7 +113,7 @@ class TrainConfig(BaseModel):
             raise ValueError("give tokens (one folder) or sources (several), and not both")
         if self.steps and self.seconds:
             raise ValueError("give steps or seconds, not both")
-        if len(set(self.folders)) < len(self.folders):
+        if len({folder.resolve() for folder in self.folders}) < len(self.folders):
             raise ValueError("sources: a folder stands there twice; give it the sum of the weights")
         return self
 

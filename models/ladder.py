@@ -14,6 +14,7 @@ one.
 
 from __future__ import annotations
 
+import argparse
 import math
 from dataclasses import dataclass
 
@@ -189,4 +190,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m models.ladder", description="Print the ladder.").parse_args()
     print(table())

@@ -88,10 +88,10 @@ def refuse_changes(facts: dict[str, Any], config: TrainConfig, fingerprint: str,
 
 
 def cut_metrics(path: Path, step: int, write: bool) -> list[tuple[int, float]]:
-    """Drop the rows after a checkpoint's step, a half-written last one too; the losses of those kept."""
+    """Drop the rows after a checkpoint's step, and what a power cut left; the losses of those kept."""
     kept, losses = [], []
-    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError, KeyError):
+    for line in path.read_text("utf-8", "replace").splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             row = json.loads(line)
             if row["step"] <= step:
                 kept.append(line)

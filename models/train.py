@@ -105,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         about = train(config)
     except ModelError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("stopped; the same words go on from the last checkpoint, if one was written", file=sys.stderr)
+        sys.exit(130)
     if int(os.environ.get("RANK", "0")) == 0:
         print(summary(about), f"checkpoint: {config.output}", sep="\n")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

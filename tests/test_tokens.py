@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
+import io
 import json
 import lzma
+import os
 import struct
 import subprocess
 import sys
@@ -25,6 +28,7 @@ from tokenizers import Tokenizer
 from werp.errors import WerpError
 from werp.tokens import END, tokenize
 from werp.tokens.build import Task, run_here
+from werp.tokens.command import main
 from werp.tokens.export import export_megatron, export_olmo
 from werp.tokens.folder import staging
 from werp.tokens.job import encode_task
@@ -128,6 +132,10 @@ def test_an_earlier_token_folder_is_replaced_and_anything_else_refused(tmp_path:
     with pytest.raises(WerpError, match="no token folder"):
         tokenize(run, tmp_path / "other")
     assert (tmp_path / "other/thesis.txt").read_text() == "precious"
+    (tmp_path / "out/model").mkdir()  # would go with the tokens that are replaced
+    with pytest.raises(WerpError, match="beside the tokens it holds model"):
+        tokenize(run, tmp_path / "out")
+    assert (tmp_path / "out/model").is_dir()
 
 
 def test_a_failure_leaves_nothing_and_keeps_the_earlier_folder(tmp_path: Path) -> None:
@@ -335,7 +343,63 @@ def test_an_export_that_is_stopped_leaves_no_shorter_one(
     for export, name in ((export_olmo, "text.npy"), (export_megatron, "text")):
         with pytest.raises(OSError, match="disk is full"):
             export(tmp_path / "out", tmp_path / "x" / name)
-    assert all(path.name.endswith(".partial") for path in (tmp_path / "x").iterdir())
+        assert not list((tmp_path / "x").iterdir())
+
+
+def test_an_index_never_stands_beside_other_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped between the two files, an export over an earlier one leaves ids without an index."""
+    tokenize(write_run(tmp_path / "run", TEXTS), tmp_path / "out", vocab_size=300)
+    export_megatron(tmp_path / "out", tmp_path / "text")
+    synced: list[Any] = []
+
+    def fail_second(file: Any) -> None:
+        synced.append(file)
+        if len(synced) == 2:
+            raise OSError("the disk is full")
+
+    monkeypatch.setattr("werp.tokens.export.sync", fail_second)
+    with pytest.raises(OSError, match="disk is full"):
+        export_megatron(tmp_path / "out", tmp_path / "text")
+    assert not (tmp_path / "text.idx").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "target", "message"),
+    [
+        ("--olmo", "here", "exists and is no file"),
+        ("--olmo", "pipe", "exists and is no file"),
+        ("--megatron", "here", "exists and is no file"),
+        ("--olmo", "out/tokens.arrow", "lies in --output"),
+        ("--megatron", "out/m", "lies in --output"),
+    ],
+)
+def test_an_export_replaces_no_folder_device_or_tokens(
+    tmp_path: Path, flag: str, target: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.txt").write_text("some words")
+    words = [
+        "werp.tokens",
+        "--no-spark",
+        "--input",
+        str(tmp_path / "a.txt"),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    monkeypatch.setattr(sys, "argv", [*words, flag, str(tmp_path / target)])
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), pytest.raises(SystemExit):
+        main()
+    assert message in said.getvalue()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_reached_twice_is_read_once(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("some words")
+    found = input_files([str(tmp_path / "b.txt"), str(tmp_path), f"{tmp_path}/../{tmp_path.name}/*.txt"])
+    assert [path.name for path in found] == ["b.txt", "a.txt"]
 
 
 def test_the_working_directory_can_be_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,6 +430,16 @@ def test_a_band_holds_the_documents_with_such_a_score(tmp_path: Path) -> None:
         list(texts(tmp_path / "a.parquet", band=Band("quality")))
     with pytest.raises(WerpError, match="no line has a key 'quality'"):
         list(texts(tmp_path / "a.jsonl", band=Band("quality")))
+    (tmp_path / "b.jsonl").write_text('{"text": "a", "score": "0.7"}\n{"text": "b", "score": true}\n')
+    with pytest.raises(WerpError, match="no line has a key 'score' with a number"):
+        list(texts(tmp_path / "b.jsonl", band=Band("score")))
+    pq.write_table(pa.table({"text": ["a"], "score": ["0.7"]}), tmp_path / "b.parquet")
+    with pytest.raises(WerpError, match="column `score` is string, numbers are needed"):
+        list(texts(tmp_path / "b.parquet", band=Band("score")))
+    with pytest.raises(WerpError, match="no document with 5 <= score < inf"):
+        tokenize(
+            tmp_path, tmp_path / "y", vocab_size=257, files=[tmp_path / "a.jsonl"], band=Band("score", 5)
+        )
     metadata = tokenize(
         tmp_path, tmp_path / "out", vocab_size=257, files=[tmp_path / "a.jsonl"], band=Band("score", 0.9)
     )

@@ -38,7 +38,11 @@ def load_model(folder: str, device: str = "auto", dtype: str = "auto") -> TokenM
         config = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise EvalError(
-            f"--model {folder}: {path} : no such file; name a finished checkpoint or a Hugging Face folder"
+            f"--model {folder}: {path}: no such file; name a finished checkpoint or a Hugging Face folder"
+        ) from error
+    except OSError as error:
+        raise EvalError(
+            f"--model {folder}: {path}: {error.strerror}; name a checkpoint or Hugging Face folder"
         ) from error
     except ValueError as error:
         raise EvalError(f"--model {folder}: {path} is no JSON: {error}") from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from eval_harness.adapters import linear_regression
 from eval_harness.probe.closed_form import Limit
@@ -18,8 +19,9 @@ class Theory(BaseModel):
     distance: Frobenius norm between w22 W_KQ of the trained layer and Gamma^-1, over that of Gamma^-1.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    schema_: Literal["eval_harness.theory.v1"] = Field("eval_harness.theory.v1", alias="schema")
     dimensions: int
     train_examples: int
     distance: float

@@ -72,6 +72,10 @@ def test_a_report_of_another_form_or_other_data_is_refused(
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(EvalError, match=message):
         with_clean(scored, tmp_path / "s.json", tmp_path / "report.json")
+    (tmp_path / "report.json").write_bytes(b"\xff" * 9999)
+    with pytest.raises(EvalError, match="UnicodeDecodeError") as told:
+        with_clean(scored, tmp_path / "s.json", tmp_path / "report.json")
+    assert len(str(told.value)) < 500 + len(str(tmp_path))  # not the file
 
 
 def test_a_refined_run_is_read_by_its_signals_and_shards(scored: Scores, tmp_path: Path) -> None:

@@ -40,12 +40,37 @@ def test_a_folder_without_the_file_or_with_damage_names_the_remedy(tmp_path: Pat
         ({"choices": ["a"]}, "item 7: 1 choices; 2 to 26 are needed"),
         ({"question": None, "gold": "x"}, "item 7: field missing or malformed"),
         ({"split": "train"}, "holds no items of the test split"),
+        ({"question": None}, "item 7: .*None as question or choice"),
+        ({"choices": ["a", "", "c"]}, "item 7: .*a text that is not blank is needed"),
+        ({"choices": ["a", 2, "c"]}, "item 7: .*2 as question or choice"),
+        ({"choices": "yes"}, "item 7: .*'yes' is no list"),
+        ({"gold": 1.7}, r"item 7: .*gold 1\.7 is no integer"),
+        ({"question": "half \ud83d"}, "item 7: .*surrogates not allowed"),
     ],
 )
 def test_bad_rows_are_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     row = {"split": "test", "id": "7", "question": "q", "choices": ["a", "b", "c"], "gold": 0, **change}
     (tmp_path / "arc_easy.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(EvalError, match=message):
+        data.load(ARC, data.FolderSource(tmp_path))
+
+
+def test_lines_are_counted_blank_ones_passed_over_and_no_item_counts_twice(tmp_path: Path) -> None:
+    row = {"split": "test", "id": "7", "question": "q", "choices": ["a", "b"], "gold": 0}
+    line, path = json.dumps(row) + "\n", tmp_path / "arc_easy.jsonl"
+    path.write_text(line + "\n")
+    assert len(data.load(ARC, data.FolderSource(tmp_path)).items) == 1
+    path.write_text(line + "\n" + line[:20])
+    with pytest.raises(EvalError, match=r"arc_easy\.jsonl, line 3: not JSON"):
+        data.load(ARC, data.FolderSource(tmp_path))
+    path.write_text(line + line)
+    with pytest.raises(EvalError, match="item 7 stands there 2 times"):
+        data.load(ARC, data.FolderSource(tmp_path))
+    packed = bytearray(gzip.compress((line * 100).encode()))
+    packed[20:30] = b"\xff" * 10
+    path.unlink()
+    path.with_name("arc_easy.jsonl.gz").write_bytes(packed)
+    with pytest.raises(EvalError, match="not readable as JSON lines"):
         data.load(ARC, data.FolderSource(tmp_path))
 
 

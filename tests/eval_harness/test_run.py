@@ -18,7 +18,7 @@ from eval_harness.adapters.double import Double
 from eval_harness.data import FolderSource, load
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings, evaluate, questions
-from eval_harness.results import averages, read_items, read_scores, refuse_output
+from eval_harness.results import averages, beside, items_folder, read_items, read_scores, refuse_output
 from eval_harness.run import run_tasks, write_scores
 from eval_harness.table import scores_table
 from eval_harness.tasks import TASKS
@@ -131,6 +131,43 @@ def test_a_stopped_run_goes_on_and_other_settings_do_not_reuse_it(folder: Path, 
     assert model.asked
 
 
+def test_other_right_answers_are_not_scored_by_what_was_kept(folder: Path, tmp_path: Path) -> None:
+    """The prompts are the same: nothing but the key tells."""
+    output, source = tmp_path / "s.json", FolderSource(folder)
+    then = run_tasks(Double(first), [ARC], source, Settings(), output, "1", QUIET)
+    with gzip.open(folder / "arc_easy.jsonl.gz", "rt") as file:
+        rows = [json.loads(line) | {"gold": 0} for line in file]
+    with gzip.open(folder / "arc_easy.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    now = run_tasks(Double(first), [ARC], source, Settings(), output, "1", QUIET)
+    assert [one.tasks["arc_easy"].accuracy.accuracy for one in (then, now)] == [0.25, 1.0]
+
+
+def test_data_that_a_later_task_lacks_is_said_before_any_is_scored(folder: Path, tmp_path: Path) -> None:
+    model = Double(first)
+    (folder / "piqa.jsonl.gz").unlink()
+    with pytest.raises(EvalError, match="piqa"):
+        run_tasks(model, [ARC, PIQA], FolderSource(folder), Settings(), tmp_path / "s.json", "1", QUIET)
+    assert not model.asked
+
+
+def test_names_that_end_in_no_json_do_not_share_what_lies_beside_them(tmp_path: Path) -> None:
+    assert items_folder(tmp_path / "scores.json") == tmp_path / "scores.items"
+    found = [beside(tmp_path / name, ".png").name for name in ("run.seed1", "run.seed2", "a.b.json")]
+    assert found == ["run.seed1.png", "run.seed2.png", "a.b.png"]
+
+
+def test_a_report_that_is_not_there_is_said_before_the_work(folder: Path, tmp_path: Path) -> None:
+    model = checkpoint(tmp_path / "model", ["Number 1? a bb ccc"] * 9)
+    command = f"run --model {model} --tasks arc_easy --data {folder} --output {tmp_path}/s.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "eval_harness", *command.split(), "--contamination", "nowhere"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "error: contamination report nowhere" in done.stderr
+    assert not (tmp_path / "s.items").exists()
+
+
 def test_a_limit_draws_olmes_sample_and_too_many_shots_are_refused(folder: Path) -> None:
     data = load(ARC, FolderSource(folder))
     asked = questions(ARC, data, Settings(limit=10, shots=0))
@@ -146,10 +183,14 @@ def test_a_limit_draws_olmes_sample_and_too_many_shots_are_refused(folder: Path)
 
 def test_a_place_that_can_not_be_written_to_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
+    (tmp_path / "config.json").write_text('{"format": "models.checkpoint.v2"}')
     for output, message in (
         (tmp_path, "is a folder"),
         (tmp_path / "scores.png", "the picture gets that name"),
         (tmp_path / "file/scores.json", "can't be made"),
+        (tmp_path / "file", "is no result of this command"),
+        (tmp_path / "config.json", "is no result of this command"),
+        (Path("/dev/null"), "is no result of this command"),
     ):
         with pytest.raises(EvalError, match=message):
             refuse_output(output)
@@ -205,8 +246,10 @@ def test_the_command_line_scores_a_checkpoint_without_spark(folder: Path, tmp_pa
     for extra, message in (
         (["--tasks", "arc_easi"], "error: --tasks: 'arc_easi' is no task (did you mean arc_easy?)\n"),
         (["--form", "letters"], "error: --form: 'letters' is neither cloze nor mc\n"),
-        (["--model", str(tmp_path)], f"error: --model {tmp_path}: {tmp_path}/config.json : no such file; "
+        (["--model", str(tmp_path)], f"error: --model {tmp_path}: {tmp_path}/config.json: no such file; "
          "name a finished checkpoint or a Hugging Face folder\n"),
+            (["--model", str(scores)], f"error: --model {scores}: {scores}/config.json: Not a directory; "
+             "name a checkpoint or Hugging Face folder\n"),
     ):  # fmt: skip
         failed = subprocess.run([*command, *arguments, *extra], capture_output=True, text=True, check=False)
         assert (failed.returncode, failed.stderr) == (1, message)

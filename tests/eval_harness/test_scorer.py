@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from eval_harness.adapters.checkpoint import CheckpointModel
 from eval_harness.data import FolderSource, load
@@ -117,8 +119,6 @@ def test_greedy_is_told(folder: Path) -> None:
     answer = Scorer(model).score([Ask((context,) * 26, letters)])[0]
     ids = model.encode([context, *letters])
     rows = FromScratch(folder)
-    import torch  # noqa: PLC0415
-
     for letter, tokens, greedy in zip(letters, ids[1:], answer.greedy, strict=True):
         likeliest = rows.model(torch.tensor([ids[0] + tokens[:-1]]))[0, len(ids[0]) - 1 :].argmax(-1).tolist()
         assert greedy == (likeliest == tokens), letter
@@ -146,6 +146,16 @@ def test_a_small_window_drops_the_last_shots_and_says_so(tmp_path: Path) -> None
         Scorer(model).score([long])
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_give_no_number_give_no_score(folder: Path, bad: float) -> None:
+    """They scored 0 of 30, or a tie of all: an accuracy, a standard error of 0, and no word."""
+    model = CheckpointModel(folder)
+    with torch.no_grad():
+        model.model.head.weight[5, 0] = bad
+    with pytest.raises(EvalError, match="its weights are damaged or its training diverged"):
+        Scorer(model).score([Ask(("Question: why?\nAnswer:",) * 2, (" yes", " no"))])
+
+
 def test_seams_are_checked_and_wholes_encoded_where_they_merge(folder: Path) -> None:
     model = CheckpointModel(folder)
     cases = [
@@ -168,6 +178,19 @@ def test_empty_texts_are_refused(folder: Path) -> None:
     with pytest.raises(EvalError, match="empty"):
         model.score("", [" a"])
     assert model.score("Question", []) == []
+
+
+@pytest.mark.parametrize("lost", ["continuation", "context"])
+def test_a_text_that_the_tokenizer_drops_is_refused(folder: Path, lost: str) -> None:
+    """Without a token its log-probability was 0, the best there is."""
+    model = CheckpointModel(folder)
+    words = Tokenizer(models.BPE())  # neither bytes nor an unknown token: other characters are dropped
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.train_from_iterator(SENTENCES, trainers.BpeTrainer(vocab_size=100, show_progress=False))
+    model.tokenizer = words
+    texts = {"context": "The sun", "continuation": " yes"} | {lost: " 你好"}
+    with pytest.raises(EvalError, match="makes no token of ' 你好'"):
+        Scorer(model).score([Ask((texts["context"],), (texts["continuation"],))])
 
 
 def test_the_plain_contract_gives_the_same(folder: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from scipy import stats
@@ -19,9 +20,10 @@ from eval_harness.bench_statistics import WORLDS, experiment, simulate
 from eval_harness.compare import Comparison, Row, Size, compare, decide, verdict_line
 from eval_harness.data import FolderSource, load
 from eval_harness.decide import decide as decide_folder
+from eval_harness.decide import task as decide_task
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
-from eval_harness.results import items_folder, read_items
+from eval_harness.results import items_folder, read_items, refuse_output
 from eval_harness.run import run_tasks, write_scores
 from eval_harness.statistics import (
     bootstrap,
@@ -232,7 +234,9 @@ def test_contaminated_items_are_left_out_of_both_sides(runs: Path, tmp_path: Pat
     for path, part in zip(halves, (rows[::2], rows[1::2]), strict=True):
         path.write_text(json.dumps({"items": part}))
     assert compare(a, b, draws=200).sizes[0].macro.difference > 0
-    assert compare(a, b, draws=200, without=halves).sizes[0].macro.difference <= 0
+    clean = compare(a, b, draws=200, without=halves)
+    assert clean.sizes[0].macro.difference <= 0
+    assert clean.remarks == [f"arc_easy: {len(gains)} of 300 items left out as contaminated"]
     every = tmp_path / "all.json"
     every.write_text(json.dumps({"items": [{"task": "arc_easy", "item": str(i)} for i in range(300)]}))
     with pytest.raises(EvalError, match="every item of arc_easy is contaminated"):
@@ -264,6 +268,44 @@ def test_runs_that_can_t_be_compared_are_refused(runs: Path, tmp_path: Path) -> 
         compare([path], b[:1])
 
 
+def test_a_table_of_another_run_or_other_answers_is_refused(runs: Path, tmp_path: Path) -> None:
+    """A run in an earlier one's place that was stopped has replaced its tables, and not its scores."""
+    a, b = (sorted((runs / name).glob("10M/*/scores.json")) for name in ("good", "plain"))
+    shutil.copytree(a[0].parent, tmp_path / "one")
+    mixed = tmp_path / "one/scores.json"
+    table = tmp_path / "one/scores.items/arc_easy.parquet"
+    shutil.copy(items_folder(b[1]) / "arc_easy.parquet", table)
+    with pytest.raises(EvalError, match="arc_easy's table of items is another run's"):
+        compare([mixed], b[:1])
+    pq.write_table(read_items(items_folder(a[0]) / "arc_easy.parquet").drop_columns("bytes"), table)
+    with pytest.raises(EvalError, match="lacks values"):
+        compare([mixed], b[:1])
+    lines = [json.loads(line) for line in (runs / "arc_easy.jsonl").read_text().splitlines()]
+    (tmp_path / "arc_easy.jsonl").write_text(
+        "".join(json.dumps(row | {"gold": 1 - row["gold"]}) + "\n" for row in lines)
+    )
+    model, path = Double(lambda context, text: -len(text)), tmp_path / "s.json"
+    model.about = lambda: {"name": "x", "parameters": 10, "seed": 1}  # type: ignore[method-assign]
+    source, quiet = FolderSource(tmp_path), Console(quiet=True)
+    write_scores(path, run_tasks(model, [TASKS["arc_easy"]], source, Settings(), path, "1", quiet))
+    with pytest.raises(EvalError, match="other right answers"):
+        compare([path], b[:1])
+
+
+def test_what_the_sides_were_run_with_differently_is_said(runs: Path, tmp_path: Path) -> None:
+    a, b = (sorted((runs / name).glob("10M/*/scores.json")) for name in ("good", "plain"))
+    shutil.copytree(a[0].parent, tmp_path / "one")
+    written = json.loads(a[0].read_text())
+    written["model"]["dtype"] = "bfloat16"
+    written["tasks"]["arc_easy"]["shots_dropped"] = 7
+    (tmp_path / "one/scores.json").write_text(json.dumps(written))
+    assert compare([tmp_path / "one/scores.json"], b[:1], draws=200).remarks == [
+        "dtype of A bfloat16, of B None",
+        "arc_easy: 7 items of A and 0 of B had fewer shots, window too small",
+    ]
+    assert compare(a, b, draws=200).remarks == []
+
+
 def test_the_command_line_compares_and_decides(runs: Path, tmp_path: Path) -> None:
     a, b = ([str(p) for p in sorted((runs / n).glob("*/*/scores.json"))] for n in ("good", "plain"))
     command = [sys.executable, "-m", "eval_harness", "compare", "--draws", "200"]
@@ -277,9 +319,51 @@ def test_the_command_line_compares_and_decides(runs: Path, tmp_path: Path) -> No
     output.unlink()  # with the flags last, as docs/evaluation.md has it
     subprocess.run([*command, *a, "--", *b, "--output", str(output)], capture_output=True, check=True)
     assert Comparison.model_validate_json(output.read_text()).verdict == "better"
+    refuse_output(output)  # its own may be replaced
+    before = Path(a[0]).read_bytes()
+    done = subprocess.run(
+        [*command, *a, "--", *b, "--output", a[0]], capture_output=True, text=True, check=False
+    )
+    assert "one of the scores files" in done.stderr
+    assert Path(a[0]).read_bytes() == before
+    done = subprocess.run(
+        [*command, *a, "--", b[0], "--", *b[1:]], capture_output=True, text=True, check=False
+    )
+    assert "give -- once" in done.stderr
     found = decide_folder(runs)
     assert found.target == "20M"
     assert found.sizes["10M"]["mean"].decision_accuracy == 1.0
     assert found.sizes["20M"]["mean"].decision_accuracy is None
     with pytest.raises(EvalError, match=r"no RECIPE/SIZE/SEED/scores\.json"):
         decide_folder(tmp_path)
+
+
+def test_decisions_need_the_same_questions_and_other_weights(runs: Path, tmp_path: Path) -> None:
+    for name in ("good", "plain"):
+        shutil.copytree(runs / name, tmp_path / name)
+    path = tmp_path / "plain/10M/2/scores.json"
+    written = json.loads(path.read_text())
+
+    def write(text: str) -> None:
+        path.write_text(text.replace('"model": {', '"model": {"sha256": "abc", '))
+
+    other = written["tasks"]["arc_easy"] | {"prompt_sha256": "0" * 64}
+    path.write_text(json.dumps(written | {"tasks": {"arc_easy": other}}))
+    with pytest.raises(EvalError, match="arc_easy was not asked the same questions"):
+        decide_folder(tmp_path)
+    path.write_text(json.dumps(written | {"tasks": {}}))
+    with pytest.raises(EvalError, match="no task was scored in all"):
+        decide_folder(tmp_path)
+    for seed in (1, 2):
+        path = tmp_path / f"plain/10M/{seed}/scores.json"
+        write(json.dumps(written))
+    with pytest.raises(EvalError, match="two seeds of plain score the same weights"):
+        decide_folder(tmp_path)
+
+
+def test_what_no_seed_or_recipe_tells_apart_has_no_ratio_and_no_share() -> None:
+    same = {"a": [0.4, 0.4], "b": [0.4, 0.4]}
+    assert signal_to_noise(same) == (0.0, 0.0, None)
+    assert decision_accuracy(same, same) == (None, None)
+    nothing = {"a": [0.0, 0.0], "b": [0.0, 0.0]}
+    assert decide_task(nothing, nothing, is_target=True).signal is None

@@ -34,7 +34,7 @@ from models.prefetch import StepBatch
 from models.progress import Reporter
 from models.schedule import learning_rate
 from models.state import checkpoints, read_state
-from models.train import summary, train
+from models.train import main, summary, train
 from models.validation import validate
 from tests.models.folders import same_tokenizer, token_folder
 
@@ -189,7 +189,9 @@ def test_a_killed_run_ends_with_the_same_bytes(
     assert len(losses(tmp_path / "cut")) >= 9
     assert [c.name for c in checkpoints(tmp_path / "cut/checkpoints")] == ["step-0000004", "step-0000008"]
     with (tmp_path / "cut/metrics.jsonl").open("a") as file:
-        file.write('{"step": 11, "lo')  # a line cut short
+        file.write('[1]\n{"step": 11, "lo')  # no row, and a line cut short
+    with (tmp_path / "cut/metrics.jsonl").open("ab") as file:
+        file.write(b"\xff\x00")  # a power cut
     resumed = train(run)
     assert resumed["result"]["steps_after_resume"] == 4
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
@@ -539,6 +541,7 @@ def test_flags_win_over_the_file_and_mistakes_are_named(tmp_path: Path) -> None:
         (["--config", str(tmp_path / "none.yaml")], "none.yaml: can't be read"),
         (["--output", "o", "--sources", "[{tokens"], "--sources .*can't be read as YAML"),
         (["--output", "o", "--sources", "[{tokens: a}, {tokens: a}]"], "stands there twice"),
+        (["--output", "o", "--sources", "[{tokens: a}, {tokens: b/../a}]"], "stands there twice"),
         (
             ["--output", "o", "--sources", "[{tokens: a, wight: 2}]"],
             "--sources 0 wight: unknown key .did you mean weight",
@@ -606,3 +609,16 @@ def test_the_command_line_needs_no_spark_and_shows_no_traceback(tmp_path: Path) 
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path}/tokens.arrow")
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_stopped_at_the_keyboard_says_how_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(_: TrainConfig) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.train.train", stop)
+    with pytest.raises(SystemExit) as ended:
+        main(["--tokens", "t", "--output", "o"])
+    assert ended.value.code == 130
+    assert "the same words go on from the last checkpoint" in capsys.readouterr().err

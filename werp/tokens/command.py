@@ -67,25 +67,24 @@ def command(
     """
     # Imported here: `werp` itself must start where the tokenizers package is missing.
     try:
-        from werp.rundir import refuse_unwritable  # noqa: PLC0415
         from werp.tokens.build import tokenize  # noqa: PLC0415
-        from werp.tokens.export import export_megatron, export_olmo  # noqa: PLC0415
+        from werp.tokens.export import export_megatron, export_olmo, refuse_target  # noqa: PLC0415
         from werp.tokens.sources import Band  # noqa: PLC0415
     except ImportError as error:
         raise WerpError(
             f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'"
         ) from error
     files = _files(run, inputs)
+    chosen = Band.parse(band) if band else None
     for flag, path in (("--megatron", megatron), ("--olmo", olmo)):
         if path:
-            refuse_unwritable(path.parent, flag)
+            refuse_target(path, flag, output)
     if dry_run:
         size = sum(file.stat().st_size for file in files)
         typer.echo(
             "\n".join(map(str, files)) + f"\n{len(files)} files, {size / 1e6:,.1f} MB; nothing written"
         )
         return
-    chosen = Band.parse(band) if band else None
     begin = time.perf_counter()
     runner = _runner(spark, workers)
     metadata = tokenize(

@@ -21,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from werp.errors import WerpError
-from werp.rundir import sync
+from werp.rundir import refuse_unwritable, sync
 
 MAGIC = b"MMIDIDX\x00\x00"
 CHUNK = 1 << 24  # ids converted at once
@@ -45,10 +45,23 @@ def read_folder(folder: Path) -> tuple[NDArray[Any], NDArray[np.int64]]:
 def whole(path: Path) -> Iterator[IO[bytes]]:
     """A file that gets its name when all of it is written: a raw array cut short looks like a shorter one."""
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        sync(file)
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            yield file
+            sync(file)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def refuse_target(path: Path, flag: str, output: Path) -> None:
+    """WerpError, before the work, where an export would replace what is no file, or go with the tokens."""
+    refuse_unwritable(path.parent, flag)
+    if path.exists() and not path.is_file():
+        raise WerpError(f"{flag} {path}: exists and is no file; name one in a folder")
+    if output.absolute() in path.absolute().parents:
+        raise WerpError(f"{flag} {path}: lies in --output, which is replaced whole; name another place")
 
 
 def export_megatron(folder: Path, prefix: Path) -> None:
@@ -61,6 +74,7 @@ def export_megatron(folder: Path, prefix: Path) -> None:
             f"{folder}: a document of {int(lengths.max()):,} tokens is too long for Megatron's index"
         )
     prefix.parent.mkdir(parents=True, exist_ok=True)
+    prefix.with_name(prefix.name + ".idx").unlink(missing_ok=True)  # never beside other ids than its own
     with whole(prefix.with_name(prefix.name + ".bin")) as file:
         for start in range(0, len(tokens), CHUNK):
             file.write(tokens[start : start + CHUNK].astype(kind).tobytes())

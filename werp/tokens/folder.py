@@ -86,7 +86,8 @@ def assemble(parts: Iterable[Part], folder: Path, facts: Metadata) -> Metadata:
             part.ids.unlink()
             part.lengths.unlink()
     if not documents:
-        raise WerpError("the input holds no document")
+        band = f" with {facts.band}" if facts.band else ""
+        raise WerpError(f"the input holds no document{band}")
     done = facts.model_copy(
         update={"documents": documents, "tokens": tokens, "tokens_sha256": digest.hexdigest()}
     )
@@ -109,10 +110,16 @@ def _wrap(folder: Path, name: str, field: pa.Field, length: int, metadata: Metad
 
 
 def refuse_foreign(output: Path) -> None:
-    """Only a token folder or an empty one is replaced."""
+    """Only a token folder or an empty one is replaced: what else lies in it would go with it."""
     refuse_unwritable(output, "--output")
-    if output.exists() and any(output.iterdir()) and not (output / "tokens.arrow").is_file():
+    there = {path.name for path in output.iterdir()} if output.exists() else set()
+    if there and not (output / "tokens.arrow").is_file():
         raise WerpError(f"--output {output}: exists and is no token folder; name another or remove it")
+    if strange := there - set(FILES):
+        raise WerpError(
+            f"--output {output}: beside the tokens it holds {min(strange)}, which would be removed with "
+            "them; move that, or name another folder"
+        )
 
 
 @contextlib.contextmanager

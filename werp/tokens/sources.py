@@ -50,10 +50,11 @@ def shard_files(run: Path) -> list[Path]:
 
 
 def input_files(patterns: list[str]) -> list[Path]:
-    """The files that names, globs and folders stand for, sorted within each; WerpError for one that gives
-    none.
+    """The files that names, globs and folders stand for, sorted within each, each file once.
+
+    Raises WerpError for one that gives none.
     """
-    files: list[Path] = []
+    files: dict[Path, Path] = {}  # by where they are
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
@@ -67,8 +68,8 @@ def input_files(patterns: list[str]) -> list[Path]:
                 raise WerpError(
                     f"--input {file}: not a kind that is read ({', '.join(KINDS)}; also {', '.join(PACKED)})"
                 )
-        files += found
-    return files
+            files.setdefault(file.resolve(), file)
+    return list(files.values())
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,12 @@ class Band:
 
     def holds(self, value: Any) -> bool:
         """Whether a document with this value is in the band."""
-        return isinstance(value, int | float) and self.low <= value < self.high
+        return is_number(value) and self.low <= value < self.high
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value can be held against bounds; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def texts(file: Path, field: str = "text", band: Band | None = None) -> Iterator[list[str]]:
@@ -188,12 +194,13 @@ def _jsonl(file: Path, field: str, band: Band | None) -> Iterator[str]:
                 raise WerpError(
                     f"{file}, line {number}: {field!r} is {type(row[field]).__name__}, a string is needed"
                 )
-            known += band is not None and band.column in row
+            if band is not None and band.column in row:
+                known += row[band.column] is None or is_number(row[band.column])
             if row[field] and (band is None or band.holds(row.get(band.column))):
                 # Only an escape can bring half a pair in.
                 yield row[field].encode("utf-8", "replace").decode() if "\\u" in line else row[field]
     if band is not None and number and not known:
-        raise WerpError(f"{file}: no line has a key {band.column!r} (--band)")
+        raise WerpError(f"{file}: no line has a key {band.column!r} with a number (--band)")
 
 
 def _open(file: Path) -> IO[str]:
@@ -219,3 +226,7 @@ def _require(file: Path, schema: pa.Schema, field: str, band: Band | None) -> No
     kind = schema.field(field).type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise WerpError(f"{file}: column `{field}` is {kind}, a string is needed")
+    if band is not None:
+        kind = schema.field(band.column).type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            raise WerpError(f"{file}: column `{band.column}` is {kind}, numbers are needed (--band)")

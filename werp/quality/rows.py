@@ -82,10 +82,29 @@ def refuse_evaluation(task: str, split: str, name: str, where: str) -> None:
         )
 
 
+def question_and_answer(item: dict[str, Any]) -> tuple[str, str]:
+    """A benchmark item's question and gold answer; KeyError or TypeError where it has none.
+
+    A gold of -1, as hidden labels are published, would be the last choice to Python.
+    """
+    question, choices, gold = item["question"], item["choices"], item["gold"]
+    if not isinstance(question, str):
+        raise TypeError(f"question is no text, but {question!r:.80}")
+    if not isinstance(choices, list):
+        raise TypeError(f"choices is no list, but {choices!r:.80}")
+    if type(gold) is not int or not 0 <= gold < len(choices):
+        raise TypeError(f"gold is {gold!r:.80}, not the place of one of the {len(choices)} choices, from 0")
+    return question, str(choices[gold])
+
+
+def no_item(error: KeyError | TypeError) -> str:
+    """What `question_and_answer` found wrong, in words."""
+    return f"no field {error}" if isinstance(error, KeyError) else str(error)
+
+
 def item_text(item: dict[str, Any]) -> str:
     """A benchmark item as one text: context, question, gold answer (a blank `_` is filled with it)."""
-    answer = item["choices"][item["gold"]]
-    question = str(item["question"])
+    question, answer = question_and_answer(item)
     parts = [item.get("context") or ""]
     parts += [question.replace("_", answer)] if "_" in question else [question, answer]
     return "\n".join(part for part in parts if part)
@@ -212,8 +231,8 @@ def _benchmark(source: Source) -> Iterator[Row]:
             try:
                 name = f"{item['task']}/{item['split']}/{item['id']}"
                 yield Row(item_text(item), str(item["task"]), name)
-            except (KeyError, IndexError, TypeError) as error:
-                raise WerpError(f"{path}:{number}: not an item of a benchmark: {error!r}") from error
+            except (KeyError, TypeError) as error:
+                raise WerpError(f"{path}:{number}: not an item of a benchmark: {no_item(error)}") from error
 
 
 _READERS: dict[str, Callable[[Source], Iterator[Row]]] = {

@@ -47,6 +47,10 @@ class Decontaminate(EditRule):
     min_share: float = Field(0.5, gt=0, le=1, description="least share of a question's 8-grams")
     max_items_of_gram: int = Field(5, ge=1, description="an n-gram of more items is boilerplate")
 
+    def check_benchmarks(self) -> None:
+        """Read them; `WerpError` names a file or row that can't be searched for."""
+        _tasks(self._folder())
+
     def edit_parameters(self) -> dict[str, Any]:
         """All that decides a cut; nothing where nothing is cut."""
         if self.action != "cut":

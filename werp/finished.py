@@ -150,6 +150,11 @@ def read_signals(unit: Tables) -> pa.Table:
     return signals.append_column("row", pa.array(np.flatnonzero(np.asarray(is_document))))
 
 
+def signal_names(run: FinishedRun) -> list[str]:
+    """The columns of the run's signals; none of a run without an input."""
+    return list(pq.read_schema(run.tables[0].signals).names) if run.tables else []
+
+
 def read_texts(unit: Tables, ids: Collection[str]) -> dict[str, Text]:
     """The stored texts of some documents, read a batch at a time."""
     wanted = pa.array(sorted(ids), pa.string())

@@ -144,7 +144,7 @@ def _compared(recipe: Recipe, signals: pa.Table, verdict: dict[str, Any]) -> Ite
     named = "language.label" in signals.column_names
     label = signals.column("language.label")[0].as_py() if named else None
     for rule in recipe.rules:
-        for check in rule.for_language(label).checks():
+        for check in rule.for_language(label).checks_on(signals.column_names):
             column = signals.column(check.signal)
             name = f"{rule.name}.{check.key}"
             value, threshold = text_of(column[0].as_py()), text_of(check.threshold)

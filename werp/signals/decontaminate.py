@@ -10,6 +10,7 @@ lines (`werp.decontaminate.items`): `benchmarks`, else $WERP_BENCHMARKS, else $W
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,10 +91,17 @@ class Decontaminate(EditRule):
     def checks(self) -> list[Check]:
         """With `drop` a check a benchmark; with `cut` the number of places."""
         if self.action == "drop":
-            return [Check(task, f"decontaminate.{task}", "set", None) for task in _tasks(self._folder())]
+            return [_check(task) for task in _tasks(self._folder())]
         if self.action == "cut":
             return [Check("max_cuts", "decontaminate.cuts", ">", self.max_cuts)]
         return []
+
+    def checks_on(self, columns: Collection[str]) -> list[Check]:
+        """As `checks`, of the benchmarks that were searched for then, wherever they are now."""
+        if self.action != "drop":
+            return self.checks()
+        tasks = {name.partition(".")[2] for name in columns if name.startswith("decontaminate.")}
+        return [_check(task) for task in sorted(tasks - {"hits", "cuts"})]
 
     def _folder(self) -> str:
         return str(find_benchmarks(self.benchmarks))
@@ -108,6 +116,10 @@ class Decontaminate(EditRule):
         return find_items(
             batch.texts, index_of(self._folder(), self.max_items_of_gram), self.near, self.min_share
         )
+
+
+def _check(task: str) -> Check:
+    return Check(task, f"decontaminate.{task}", "set", None)
 
 
 @functools.lru_cache(maxsize=2)

@@ -140,3 +140,20 @@ def test_a_run_is_explained_without_the_benchmarks_it_was_searched_for(
     (decided,) = (item for item in explanation.compared if item.decided)
     assert (decided.rule, decided.value) == ("decontaminate.v1.first", "test/1")
     assert "decontaminate.v1.first" in re.sub("<wbr>", "", write_report(tmp_path / "out").read_text())
+
+
+def test_near_addresses_and_what_is_left_out_are_told_safely(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = ["https://a.example/\x1b[31m\u202e", *["https://b.example/"] * 25]
+    rows = (json.dumps({"url": url, "text": f"text {k}"}) + "\n" for k, url in enumerate(urls))
+    (tmp_path / "in.jsonl").write_text("".join(rows))
+    (tmp_path / "recipe.yaml").write_text("name: mine")
+    recipe, inputs = load_recipe(str(tmp_path / "recipe.yaml")), list_inputs([str(tmp_path / "in.jsonl")])
+    refine(None, make_plan(recipe, inputs, tmp_path / "out", Options()))
+    run = open_run(tmp_path / "out")
+    with pytest.raises(WerpError) as error:
+        explain(run, "https://a.example/")
+    assert str(error.value).endswith(r"near it: https://a.example/[U+001B][31m[U+202E]")
+    assert len(explain(run, "https://b.example/")) == 20
+    assert "25 records have that address; the first 20 are explained" in capsys.readouterr().err

@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 from werp.decide import _holds, text_of
 from werp.errors import WerpError
 from werp.finished import FinishedRun, Tables, domain_of, earlier_runs, read_signals, read_texts
+from werp.progress import say
 from werp.recipe import Recipe
+from werp.visible import one_line
 
 _ID = re.compile(r"[0-9a-f]{32}")
 #: Records of one address that are explained; a home page may have been fetched a thousand times.
@@ -74,6 +76,8 @@ def explain(run: FinishedRun, wanted: str) -> list[Explanation]:
     if not found:
         raise WerpError(f"why {wanted}: no record of this run has that address or id{_near(run, wanted)}")
     found.sort(key=lambda item: not item.is_page)
+    if len(found) > _MOST:
+        say(f"{len(found):,} records have that address; the first {_MOST} are explained")
     return [_explain(run, item.unit, item.row) for item in found[:_MOST]]
 
 
@@ -108,7 +112,8 @@ def _near(run: FinishedRun, wanted: str) -> str:
         if len(near) > 10_000:
             break
     close = difflib.get_close_matches(wanted, near, n=5, cutoff=0.0)
-    return f"; near it: {', '.join(close)}" if close else f"; it has none of {domain or 'such a domain'}"
+    shown = ", ".join(one_line(url, 200) for url in close)
+    return f"; near it: {shown}" if close else f"; it has none of {domain or 'such a domain'}"
 
 
 def _explain(run: FinishedRun, unit: Tables, row: int) -> Explanation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from werp.errors import WerpError
-from werp.quality.classifier import Classifier, line_of, quantize, train, write_lines
+from werp.quality.classifier import Classifier, line_of, quantize, save, train, write_lines
 from werp.quality.spec import FastText, Quantize
 
 GOOD = [
@@ -156,6 +157,16 @@ def test_a_model_cut_short_is_refused_at_every_length(
         (tmp_path / "cut.bin").write_bytes(whole[:length])
         with pytest.raises(WerpError, match=r"cut\.bin: cut short at"):
             Classifier(tmp_path / "cut.bin")
+
+
+def test_a_model_written_on_a_full_disk_is_an_error(lines: Path, tmp_path: Path) -> None:
+    class Full:
+        def save_model(self, path: str) -> None:
+            train(lines, SMALL).save_model(path)
+            os.truncate(path, 5000)  # all that fitted; fastText's own writer stays silent
+
+    with pytest.raises(WerpError, match=r"a\.bin: .*is the disk full"):
+        save(Full(), tmp_path / "a.bin")
 
 
 def test_a_model_too_small_to_quantise_says_so(tmp_path: Path) -> None:

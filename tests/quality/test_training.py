@@ -234,6 +234,9 @@ def test_betr_end_to_end_with_the_light_embedder(tmp_path: Path) -> None:
     content["betr"]["embedder"] = {"kind": "sentence", "path": str(tmp_path)}
     with pytest.raises(WerpError, match="no sentence-transformers model"):
         train_classifier(validated(content, "here"), tmp_path / "other")
+    content["betr"]["embedder"] = {"kind": "lsa", "min_df": 10_000}
+    with pytest.raises(WerpError, match=r"betr\.embedder: .*too few words in common for min_df 10000"):
+        train_classifier(validated(content, "here"), tmp_path / "other")
     content["betr"]["targets"][0]["where"] = {"split": ["test"]}
     with pytest.raises(WerpError, match="evaluation data"):
         train_classifier(validated(content, "here"), tmp_path / "other")

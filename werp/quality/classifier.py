@@ -92,6 +92,15 @@ def quantize(model: Any, lines: Path, options: Quantize) -> None:
         raise WerpError(f"quantize: fastText: {error}; leave quantize out (null), or raise cutoff") from error
 
 
+def save(model: Any, path: Path) -> None:
+    """Write a model; `WerpError` where it is not whole, of which fastText says nothing."""
+    model.save_model(str(path))
+    try:
+        _refuse_cut(path)
+    except WerpError as error:
+        raise WerpError(f"{path}: the model could not be written whole; is the disk full?") from error
+
+
 def _refuse_cut(path: Path) -> None:
     """Raise `WerpError` for a model file that ends before its last matrix does.
 

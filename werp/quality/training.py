@@ -91,13 +91,13 @@ def _train(spec: Spec, folder: Path) -> dict[str, Any]:
     classifier.write_lines(folder / "lines.txt", lines)
     say(f"{spec.name}: training on {len(lines):,} rows, {len(held[0]) + len(held[1]):,} held out")
     model = classifier.train(folder / "lines.txt", spec.fasttext)
-    model.save_model(str(folder / "model.bin"))
+    classifier.save(model, folder / "model.bin")
     path = folder / "model.bin"
     card = _facts(spec, classes, train, held, folder / "lines.txt")
     if spec.quantize:
         card["full_model"] = {"held_out": _held_out(folder / "model.bin", spec, held)}
         classifier.quantize(model, folder / "lines.txt", spec.quantize)
-        model.save_model(str(folder / "model.ftz"))
+        classifier.save(model, folder / "model.ftz")
         path.unlink()
         path = folder / "model.ftz"
     score = _scorer(path, spec)

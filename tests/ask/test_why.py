@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,13 @@ def test_near_addresses_and_what_is_left_out_are_told_safely(
     assert str(error.value).endswith(r"near it: https://a.example/[U+001B][31m[U+202E]")
     assert len(explain(run, "https://b.example/")) == 20
     assert "25 records have that address; the first 20 are explained" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("table", ["records", "documents", "signals", "ledger", "dedup"])
+def test_a_table_cut_short_is_named(table: str, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    file = next((tmp_path / "copy" / table).iterdir())
+    for length in (500, 3, 0):
+        os.truncate(file, length)
+        with pytest.raises(WerpError, match=f"{re.escape(file.name)}: no whole Parquet file"):
+            open_run(tmp_path / "copy")

@@ -88,13 +88,15 @@ def test_the_report_escapes_what_a_page_says(spec: Spec, tmp_path: Path) -> None
         for k in range(10):
             row = {
                 "url": f"https://good{k}.org/<i>",
-                "text": "theorem <script>alert(1)</script> " * 8 + str(k),
+                "text": "theorem \u202e <script>alert(1)</script> " * 8 + str(k),
             }
             file.write(json.dumps(row) + "\n")
     train_classifier(spec, tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+    assert "\u202e" not in page
+    assert "[U+202E]" in page
 
 
 def test_no_group_is_cut_and_each_class_keeps_its_share() -> None:

@@ -157,6 +157,8 @@ def test_near_addresses_and_what_is_left_out_are_told_safely(
     with pytest.raises(WerpError) as error:
         explain(run, "https://a.example/")
     assert str(error.value).endswith(r"near it: https://a.example/[U+001B][31m[U+202E]")
+    with pytest.raises(WerpError, match="near it: https://a"):
+        explain(run, "https://a.example/\udcff")
     assert len(explain(run, "https://b.example/")) == 20
     assert "25 records have that address; the first 20 are explained" in capsys.readouterr().err
 

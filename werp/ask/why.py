@@ -72,6 +72,7 @@ def explain(run: FinishedRun, wanted: str) -> list[Explanation]:
 
     Raises `WerpError` naming near addresses when the run has none.
     """
+    wanted = wanted.encode("utf-8", "replace").decode("utf-8")  # bytes of the command line that are no UTF-8
     found = list(_rows(run, wanted))
     if not found:
         raise WerpError(f"why {wanted}: no record of this run has that address or id{_near(run, wanted)}")

@@ -10,11 +10,11 @@ spread. `spark-submit` runs it all the same, on the driver.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 from werp.command import run
 from werp.errors import WerpError
@@ -48,7 +48,7 @@ def main(
         raise WerpError(f"--spec {spec}: a spec is a YAML file")
     chosen = load_spec(preset or str(spec), overrides or [])
     if dry_run:
-        print(json.dumps(chosen.model_dump(mode="json"), indent=2))
+        print(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False, allow_unicode=True), end="")
         return
     if output is None:
         raise WerpError("give --output, a folder for the model, its card, thresholds and report")

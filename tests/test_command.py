@@ -70,3 +70,10 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     line = f"{sys.executable} -c 'from werp.cli import main; main()' schema | head -c 1"
     done = subprocess.run(["bash", "-c", line], env=environment(), capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_a_terminal_that_lacks_a_character_is_no_error() -> None:
+    line = [sys.executable, "-m", "werp.cli", "recipe", "raw", "--set", "description=café 😀"]
+    ascii_only = environment() | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(line, env=ascii_only, capture_output=True, text=True, check=True)
+    assert "description: caf\\xe9 \\U0001f600" in done.stdout

@@ -67,10 +67,20 @@ _LANGUAGE = "{rule: language.v1, languages: [en]}"
         ),
         ("rules: [{rule: 'persons_rules:fails'}]", r"TypeError: .*persons_rules\.py:9"),
         ("rules: [{rule: 'persons_rules:nothing'}]", "no attribute 'nothing'"),
+        ("quality: {models: [{name: a, model: '{0}/none.ftz'}]}", r"none\.ftz: not a fastText model"),
+        ("quality: {models: [{name: a, model: '{0}/a:b.ftz'}]}", r"a:b\.ftz: not a fastText model"),
+        ("quality: {models: [{name: a, model: dclm, positive: good}]}", "labels hq, cc, not 'good'"),
+        ("rules: [{rule: decontaminate.v1, benchmarks: '{0}/b [1]'}]", r"b \[1\]/b\.jsonl:1: .*gold is -1"),
     ],
 )
 def test_what_there_is_not_is_named(tmp_path: Path, werp_data: Path, lines: str, says: str) -> None:
-    (tmp_path / "recipe.yaml").write_text(f"name: mine\n{lines}\n")
+    (tmp_path / "recipe.yaml").write_text(f"name: mine\n{lines.replace('{0}', str(tmp_path))}\n")
+    (tmp_path / "b [1]").mkdir()
+    (tmp_path / "b [1]" / "b.jsonl").write_text(
+        '{"task": "b", "split": "test", "id": 1, "question": "is it?", "choices": ["no", "yes"], "gold": -1}'
+    )
+    for name in ("none.ftz", "a:b.ftz"):
+        (tmp_path / name).write_text("<html>404</html>")
     (tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
     recipe, files = load_recipe(str(tmp_path / "recipe.yaml")), list_inputs([str(tmp_path / "a.jsonl")])
     with pytest.raises(WerpError, match=says):

@@ -10,6 +10,7 @@ import pytest
 from werp.decide import decide
 from werp.errors import WerpError
 from werp.recipe import Recipe, load_recipe, recipe_names
+from werp.settings import read_settings
 from werp.signals.batch import TextBatch
 from werp.signals.chain import measure, signals_schema
 
@@ -128,3 +129,15 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 def test_the_schema_describes_every_rule() -> None:
     definitions = Recipe.model_json_schema()["$defs"]
     assert {"GopherQuality", "GopherRepetition", "Language", "Url", "Length", "Exact"} <= set(definitions)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_schema_takes_the_extractors_of_every_recipe(name: str) -> None:
+    section = Recipe.model_json_schema()["$defs"]["ExtractOptions"]["properties"]["extractors"]
+    one, several = section["anyOf"]
+    names, tagged = several["items"]["anyOf"]
+    assert one == names
+    content = read_settings(name, "werp.recipes", "recipe")[0].get("extract", {}).get("extractors", [])
+    for item in content:
+        known = names["enum"] if isinstance(item, str) else tagged["discriminator"]["mapping"]
+        assert (item if isinstance(item, str) else item["name"]) in known

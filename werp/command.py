@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,9 @@ def run(name: str, command: Callable[..., Any]) -> None:
 
     The status is 0, 2 for what the user can put right, or the one that a `WerpError` names.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows its number
+            stream.reconfigure(errors="backslashreplace")
     app = command
     if not isinstance(command, typer.Typer):
         app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)

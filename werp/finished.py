@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def open_run(path: Path, flag: str = "--run") -> FinishedRun:
     """Open a run directory; `flag` is what errors call it.
 
     Raises `WerpError` when it is not a finished run, was made by a version with other tables, or
-    has lost files.
+    has lost files, or parts of them.
     """
     manifest = RunDirectory(path, "").manifest()
     if manifest is None:
@@ -100,7 +101,17 @@ def open_run(path: Path, flag: str = "--run") -> FinishedRun:
                 raise WerpError(
                     f"{file}: listed in run.json but not there; the run is damaged, refine it again"
                 )
+            if file is not None and not _has_footer(file):
+                raise WerpError(f"{file}: no whole Parquet file; the run is damaged, copy or refine it again")
     return FinishedRun(path, manifest, recipe, tables)
+
+
+def _has_footer(file: Path) -> bool:
+    """Whether a file ends as Parquet does; one cut short does not."""
+    with file.open("rb") as opened:
+        return (
+            opened.seek(0, os.SEEK_END) > 8 and opened.seek(-4, os.SEEK_END) > 0 and opened.read() == b"PAR1"
+        )
 
 
 def earlier_runs(run: FinishedRun) -> list[FinishedRun]:
@@ -148,6 +159,11 @@ def read_signals(unit: Tables) -> pa.Table:
     signals = pq.read_table(unit.signals)
     is_document = pc.is_null(pq.read_table(unit.records, columns=["outcome"]).column("outcome"))
     return signals.append_column("row", pa.array(np.flatnonzero(np.asarray(is_document))))
+
+
+def signal_names(run: FinishedRun) -> list[str]:
+    """The columns of the run's signals; none of a run without an input."""
+    return list(pq.read_schema(run.tables[0].signals).names) if run.tables else []
 
 
 def read_texts(unit: Tables, ids: Collection[str]) -> dict[str, Text]:

@@ -1,7 +1,7 @@
 """What a recipe's types can't say, asked of its models and functions before hours of work are spent.
 
-A label that the language model doesn't have keeps nothing, a signal that no rule measures ends the run when
-verdicts are due: both are known at once.
+A label that the language model doesn't have keeps nothing; a classifier's file or a benchmark's row that is
+none, and a signal that no rule measures, end the run when all is extracted. All are known at once.
 """
 
 from __future__ import annotations
@@ -13,15 +13,22 @@ from werp.extract.prefilters import LanguagePrefilter
 from werp.language import labels
 from werp.recipe import Recipe
 from werp.signals.chain import signals_schema
+from werp.signals.decontaminate import Decontaminate
 from werp.signals.exact import Exact
 from werp.signals.language import Language
 from werp.signals.minhash import MinHash
 from werp.signals.own import Own
+from werp.signals.quality import check_models
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raise `WerpError` naming the field that asks for a language or a signal that there is not."""
+    """Raise `WerpError` naming a language, model, benchmark or signal that there is not."""
     _check_languages(recipe)
+    if recipe.quality:
+        check_models(recipe.quality)
+    for rule in recipe.rules:
+        if isinstance(rule, Decontaminate):
+            rule.check_benchmarks()
     _check_signals(recipe)
 
 

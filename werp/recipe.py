@@ -24,7 +24,7 @@ from pydantic import (
 from werp.dedup.limits import Limits
 from werp.dedup.stages import OldBoth, Substring
 from werp.errors import WerpError, nearest
-from werp.extract.extractors import AnyExtractor, Trafilatura
+from werp.extract.extractors import EXTRACTORS, AnyExtractor, Trafilatura
 from werp.extract.guard import Caps
 from werp.extract.prefilters import AnyPrefilter
 from werp.pages import ReadOptions
@@ -80,6 +80,13 @@ PREFILTERS: dict[str, type[BaseModel]] = {
 }
 
 
+def _names_too(schema: dict[str, Any]) -> None:
+    """To the schema of the extractors: a name alone is enough, and so is one that stands in no list."""
+    names = {"enum": list(EXTRACTORS)}
+    several = {key: schema.pop(key) for key in ("type", "items", "minItems")}
+    schema["anyOf"] = [names, several | {"items": {"anyOf": [names, several["items"]]}}]
+
+
 class ExtractOptions(BaseModel):
     """The recipe's `extract` section."""
 
@@ -88,6 +95,7 @@ class ExtractOptions(BaseModel):
     extractors: tuple[AnyExtractor, ...] = Field(
         (Trafilatura(),), min_length=1,
         description="tried in this order: the first that neither fails nor exceeds the caps gives the text",
+        json_schema_extra=_names_too,
     )  # fmt: skip
     caps: Caps = Caps()
 
@@ -202,8 +210,6 @@ def _validate(content: dict[str, Any], where: str) -> Recipe:
 def _keys_at(location: Location) -> list[str]:
     """The keys a model has at a place of the recipe; union members appear there by their tag."""
     tagged: dict[str, type[BaseModel]] = {**RULES, **DEDUP, **PREFILTERS}
-    from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415
-
     tagged.update(EXTRACTORS)
     sections: dict[str, type[BaseModel]] = {
         "read": ReadOptions, "extract": ExtractOptions, "caps": Caps, "shards": ShardOptions,

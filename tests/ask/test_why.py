@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 
 from tests.job import table
 from werp.ask.show import show_why
+from werp.ask.what_if import replayed
 from werp.ask.why import explain
 from werp.cli import app
 from werp.errors import WerpError
@@ -19,6 +23,8 @@ from werp.finished import open_run
 from werp.inputs import list_inputs
 from werp.recipe import load_recipe
 from werp.refine import Options, make_plan, refine
+from werp.report.build import write_report
+from werp.session import session
 
 
 def test_every_record_is_explained_as_the_ledger_has_it(finished: Path) -> None:
@@ -101,3 +107,67 @@ def test_a_page_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     show_why(found, Console(file=out, markup=False, highlight=False, emoji=False, soft_wrap=True))
     assert "[red]markup[/red]" in out.getvalue()
     assert not set(out.getvalue()) & set("\x1b\x07\u202e\x9b\x00")
+
+
+def test_a_run_is_explained_without_the_benchmarks_it_was_searched_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = {
+        "task": "first", "split": "test", "id": 1, "choices": ["the dog wakes up", "nothing"], "gold": 0,
+        "question": "What happens when a quick brown fox jumps over the lazy dog in the warm sun?",
+    }  # fmt: skip
+    for task in ("first", "second"):
+        (tmp_path / task).mkdir()
+        (tmp_path / task / "items.jsonl").write_text(json.dumps(item | {"task": task}))
+    (tmp_path / "in.jsonl").write_text(
+        json.dumps({"url": "https://a.example/", "text": f"{item['question']} Look: the dog wakes up."})
+    )
+    (tmp_path / "recipe.yaml").write_text("name: mine\nrules: [{rule: length.v1}, {rule: decontaminate.v1}]")
+    recipe, inputs = load_recipe(str(tmp_path / "recipe.yaml")), list_inputs([str(tmp_path / "in.jsonl")])
+    monkeypatch.setenv("WERP_BENCHMARKS", str(tmp_path / "first"))
+    refine(None, make_plan(recipe, inputs, tmp_path / "out", Options()))
+    run = open_run(tmp_path / "out")
+    with replayed(run, ["length.min_words=1"], session) as replay:
+        assert not replay.measured_again
+
+    monkeypatch.setenv("WERP_BENCHMARKS", str(tmp_path / "second"))
+    with (
+        pytest.raises(WerpError, match=r"decontaminate\.v1 was decided with first, here are second"),
+        replayed(run, ["length.min_words=1"], session),
+    ):
+        pass
+    monkeypatch.delenv("WERP_BENCHMARKS")
+    monkeypatch.delenv("WERP_DATA", raising=False)
+    (explanation,) = explain(run, "https://a.example/")
+    (decided,) = (item for item in explanation.compared if item.decided)
+    assert (decided.rule, decided.value) == ("decontaminate.v1.first", "test/1")
+    assert "decontaminate.v1.first" in re.sub("<wbr>", "", write_report(tmp_path / "out").read_text())
+
+
+def test_near_addresses_and_what_is_left_out_are_told_safely(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = ["https://a.example/\x1b[31m\u202e", *["https://b.example/"] * 25]
+    rows = (json.dumps({"url": url, "text": f"text {k}"}) + "\n" for k, url in enumerate(urls))
+    (tmp_path / "in.jsonl").write_text("".join(rows))
+    (tmp_path / "recipe.yaml").write_text("name: mine")
+    recipe, inputs = load_recipe(str(tmp_path / "recipe.yaml")), list_inputs([str(tmp_path / "in.jsonl")])
+    refine(None, make_plan(recipe, inputs, tmp_path / "out", Options()))
+    run = open_run(tmp_path / "out")
+    with pytest.raises(WerpError) as error:
+        explain(run, "https://a.example/")
+    assert str(error.value).endswith(r"near it: https://a.example/[U+001B][31m[U+202E]")
+    with pytest.raises(WerpError, match="near it: https://a"):
+        explain(run, "https://a.example/\udcff")
+    assert len(explain(run, "https://b.example/")) == 20
+    assert "25 records have that address; the first 20 are explained" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("table", ["records", "documents", "signals", "ledger", "dedup"])
+def test_a_table_cut_short_is_named(table: str, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    file = next((tmp_path / "copy" / table).iterdir())
+    for length in (500, 3, 0):
+        os.truncate(file, length)
+        with pytest.raises(WerpError, match=f"{re.escape(file.name)}: no whole Parquet file"):
+            open_run(tmp_path / "copy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from pathlib import Path
@@ -142,3 +143,21 @@ def test_ways_of_planting_say_what_they_do() -> None:
     assert split_lines(SHORT, random_).endswith("\n(B) cellular telephone")
     assert not re.search(r"[A-Z?]", edited(LONG, random_))
     assert len(sample([SHORT] * 600)) == 504
+
+
+def test_an_item_without_question_or_answer_is_an_error(tmp_path: Path) -> None:
+    whole = {"task": "t", "split": "test", "id": 1, "question": "is it?", "choices": ["no", "yes"], "gold": 1}
+    for change, says in (
+        ({"gold": -1}, "gold is -1, not the place of one of the 2 choices"),
+        ({"gold": 2}, "gold is 2"),
+        ({"gold": "1"}, "gold is '1'"),
+        ({"choices": "no, yes"}, "choices is no list"),
+        ({"question": None}, "question is no text"),
+    ):
+        (tmp_path / "t.jsonl").write_text("\n" + json.dumps(whole | change))
+        with pytest.raises(WerpError, match=rf"t\.jsonl:2: not an item of a benchmark: {says}"):
+            read_items(tmp_path)
+    del whole["gold"]
+    (tmp_path / "t.jsonl").write_text(json.dumps(whole))
+    with pytest.raises(WerpError, match=r"t\.jsonl:1: not an item of a benchmark: no field 'gold'"):
+        read_items(tmp_path)

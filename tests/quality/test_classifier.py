@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from werp.errors import WerpError
-from werp.quality.classifier import Classifier, line_of, quantize, train, write_lines
+from werp.quality.classifier import Classifier, line_of, quantize, save, train, write_lines
 from werp.quality.spec import FastText, Quantize
 
 GOOD = [
@@ -139,6 +140,40 @@ def test_scores_are_probabilities(lines: Path, tmp_path: Path, text: str) -> Non
     assert score is not None
     assert 0 <= score <= 1
     assert "\n" not in line_of(text)
+
+
+@pytest.mark.parametrize("options", [None, Quantize(cutoff=0), Quantize(qnorm=False, cutoff=300)])
+def test_a_model_cut_short_is_refused_at_every_length(
+    options: Quantize | None, lines: Path, tmp_path: Path
+) -> None:
+    """fastText itself scores every page one half with such a file, or ends the process."""
+    model = train(lines, SMALL)
+    if options:
+        quantize(model, lines, options)
+    model.save_model(str(tmp_path / "whole.bin"))
+    Classifier(tmp_path / "whole.bin")
+    whole = (tmp_path / "whole.bin").read_bytes()
+    for length in (8, 60, 100, 300, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.bin").write_bytes(whole[:length])
+        with pytest.raises(WerpError, match=r"cut\.bin: cut short at"):
+            Classifier(tmp_path / "cut.bin")
+
+
+def test_a_model_written_on_a_full_disk_is_an_error(lines: Path, tmp_path: Path) -> None:
+    class Full:
+        def save_model(self, path: str) -> None:
+            train(lines, SMALL).save_model(path)
+            os.truncate(path, 5000)  # all that fitted; fastText's own writer stays silent
+
+    with pytest.raises(WerpError, match=r"a\.bin: .*is the disk full"):
+        save(Full(), tmp_path / "a.bin")
+
+
+def test_a_model_too_small_to_quantise_says_so(tmp_path: Path) -> None:
+    write_lines(tmp_path / "few.txt", rows(40))
+    model = train(tmp_path / "few.txt", FastText(dim=4, bucket=1))
+    with pytest.raises(WerpError, match="leave quantize out"):
+        quantize(model, tmp_path / "few.txt", Quantize(cutoff=1))
 
 
 def test_a_model_that_is_none_says_so(tmp_path: Path, lines: Path) -> None:

@@ -7,11 +7,13 @@ import json
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zstandard
 
 from tests.job import ROOT, environment
 from werp.errors import WerpError
@@ -86,13 +88,15 @@ def test_the_report_escapes_what_a_page_says(spec: Spec, tmp_path: Path) -> None
         for k in range(10):
             row = {
                 "url": f"https://good{k}.org/<i>",
-                "text": "theorem <script>alert(1)</script> " * 8 + str(k),
+                "text": "theorem \u202e <script>alert(1)</script> " * 8 + str(k),
             }
             file.write(json.dumps(row) + "\n")
     train_classifier(spec, tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+    assert "\u202e" not in page
+    assert "[U+202E]" in page
 
 
 def test_no_group_is_cut_and_each_class_keeps_its_share() -> None:
@@ -232,6 +236,9 @@ def test_betr_end_to_end_with_the_light_embedder(tmp_path: Path) -> None:
     content["betr"]["embedder"] = {"kind": "sentence", "path": str(tmp_path)}
     with pytest.raises(WerpError, match="no sentence-transformers model"):
         train_classifier(validated(content, "here"), tmp_path / "other")
+    content["betr"]["embedder"] = {"kind": "lsa", "min_df": 10_000}
+    with pytest.raises(WerpError, match=r"betr\.embedder: .*too few words in common for min_df 10000"):
+        train_classifier(validated(content, "here"), tmp_path / "other")
     content["betr"]["targets"][0]["where"] = {"split": ["test"]}
     with pytest.raises(WerpError, match="evaluation data"):
         train_classifier(validated(content, "here"), tmp_path / "other")
@@ -263,5 +270,108 @@ def test_a_dry_run_prints_a_spec_to_start_from(tmp_path: Path) -> None:
     done = subprocess.run([*job, "--dry-run"], env=environment(), capture_output=True, text=True, check=True)
     (tmp_path / "mine.yaml").write_text(done.stdout)
     assert load_spec(str(tmp_path / "mine.yaml")) == load_spec("dclm")
+    named = [*job, "--dry-run", "--set", "description=café 😀"]
+    done = subprocess.run(named, env=environment(), capture_output=True, text=True, check=True)
+    (tmp_path / "mine.yaml").write_text(done.stdout)
+    assert load_spec(str(tmp_path / "mine.yaml")).description == "café 😀"
     failed = subprocess.run(job, env=environment(), capture_output=True, text=True, check=False)
     assert (failed.returncode, "give --output" in failed.stderr) == (2, True)
+
+
+def test_a_source_that_can_not_be_read_is_named_with_its_line(tmp_path: Path) -> None:
+    whole = b"".join(b'{"text": "number %d"}\n' % k for k in range(20_000))
+    packed, frame = gzip.compress(whole), zstandard.ZstdCompressor().compress(whole)
+    files = {
+        "flipped.jsonl.gz": (packed[:300] + bytes(100) + packed[400:], "can't be read"),
+        "flipped.jsonl.zst": (frame[:20] + b"\xff" * 40 + frame[60:], "can't be read"),
+        "cut.jsonl.zst": (frame[: len(frame) // 2], "can't be read: .*ended before"),
+        "cut-small.jsonl.zst": (zstandard.ZstdCompressor().compress(whole[:2000])[:-20], "ended before"),
+        "latin.jsonl": (b'{"text": "caf\xe9"}\n', "not UTF-8 text"),
+        "deep.jsonl": (b'{"text": "a"}\n{"a": ' + b"[" * 100_000, r"deep\.jsonl:2: not JSON lines"),
+        "long.jsonl": (b'{"text": "a", "n": ' + b"1" * 5000 + b"}", r"long\.jsonl:1: not JSON lines"),
+        "broken.jsonl": (b'{"text": "a"}\n{"text\n', r"broken\.jsonl:2: not JSON lines"),
+        "list.jsonl": (b'{"text": ["a"]}\n', r"list\.jsonl:1: field 'text' holds a list"),
+        "latin.txt": (b"caf\xe9", "not UTF-8 text"),
+        "none.parquet": (b"PAR1", "can't be read as Parquet"),
+    }
+    for name, (data, says) in files.items():
+        (tmp_path / name).write_bytes(data)
+        kind: Any = {".txt": "text", ".parquet": "parquet"}.get(Path(name).suffix, "jsonl")
+        with pytest.raises(WerpError, match=says) as error:
+            read_source(Source(path=str(tmp_path / name), kind=kind))
+        assert name in str(error.value)
+    (tmp_path / "two [1].jsonl.zst").write_bytes(frame + frame)
+    assert len(read_source(Source(path=str(tmp_path / "two [1].jsonl.zst"), kind="jsonl"))) == 40_000
+    benchmark = write_benchmark(tmp_path / "b.jsonl.gz", [{"task": "b", "split": "train", "id": 1}])
+    with pytest.raises(WerpError, match=r"b\.jsonl\.gz:1: not an item of a benchmark"):
+        read_source(Source(path=benchmark, kind="benchmark"))
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(WerpError, match=r"kind dropped, path .*tables of version None"):
+        read_source(Source(path=str(tmp_path), kind="dropped"))
+
+
+def test_addresses_and_characters_that_are_none_cost_no_training(spec: Spec, tmp_path: Path) -> None:
+    with (tmp_path / "good.jsonl").open("a") as file:
+        for k in range(10):
+            row = {"url": f"http://[broken{k}\udc80/", "text": "\ud800 theorem proof lemma " * 9 + str(k)}
+            file.write(json.dumps(row) + "\n")
+    card = train_classifier(spec, tmp_path / "out")
+    assert card["rows"]["positive"] == 110
+
+
+def test_what_is_evaluated_was_not_trained_on_and_is_read_first(spec: Spec, tmp_path: Path) -> None:
+    good = {"path": str(tmp_path / "good.jsonl"), "kind": "jsonl"}
+    content = spec.model_dump(mode="json") | {"evaluate": {"again": good}}
+    card = train_classifier(validated(content, "here"), tmp_path / "out")
+    assert card["evaluate"]["sets"]["again"]["rows"] == card["held_out"]["groups"]["positive"]["rows"] == 20
+    content["evaluate"] = {"positive": good}
+    with pytest.raises(WerpError, match="'positive' is the name of the held-out rows"):
+        validated(content, "here")
+    content["evaluate"] = {"gone": {"path": str(tmp_path / "gone"), "kind": "jsonl"}}
+    content["positives"] = content["evaluate"]["gone"] | {"path": "also gone"}
+    content["positives"] = [content["positives"]]
+    with pytest.raises(WerpError, match=f"{tmp_path}/gone: no such file"):
+        train_classifier(validated(content, "here"), tmp_path / "other")
+
+
+def test_an_output_that_is_a_link_or_here_keeps_its_model(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path / "real")
+    train_classifier(spec, tmp_path / "link")
+    before = (tmp_path / "real" / "model.ftz").read_bytes()
+    train_classifier(spec, Path(), force=True)
+    assert (tmp_path / "link" / "model.ftz").read_bytes() == before
+    gone = spec.model_copy(update={"negatives": (Source(path="gone", kind="jsonl"),)})
+    with pytest.raises(WerpError, match="gone: no such file"):
+        train_classifier(gone, Path(), force=True)
+    plain = spec.model_copy(update={"quantize": None})
+    train_classifier(plain, Path(), force=True)
+    names = {"model.bin", "card.json", "thresholds.json", "report.html", "lines.txt"}
+    assert {path.name for path in (tmp_path / "real").iterdir()} == names
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_killed_training_starts_again_and_leaves_nothing(spec: Spec, tmp_path: Path) -> None:
+    content = spec.model_dump(mode="json", exclude={"betr"})
+    (tmp_path / "spec.yaml").write_text(json.dumps(content))
+    job = [sys.executable, str(ROOT / "jobs" / "train_classifier.py"), "--spec", str(tmp_path / "spec.yaml")]
+    job += ["--output", str(tmp_path / "made" / "out"), "--set"]
+    process = subprocess.Popen([*job, "fasttext.epoch=1000000"], env=environment())
+    lines = tmp_path / "made" / "out" / "_work" / "made" / "lines.txt"
+    for _ in range(600):
+        if lines.is_file():
+            break
+        time.sleep(0.1)
+    second = subprocess.run(
+        [*job, "fasttext.epoch=5"], env=environment(), capture_output=True, text=True, check=False
+    )
+    process.kill()
+    process.wait()
+    assert second.returncode == 2
+    assert "is writing here" in second.stderr
+    subprocess.run([*job, "fasttext.epoch=5"], env=environment(), check=True)
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["out"]
+    assert not (tmp_path / "made" / "out" / "_work").exists()

@@ -146,7 +146,7 @@ def _show_change(name: str, colour: str, change: Change, to: Console, most: int)
         more = f"  and {len(part) - len(rows):,} more" if len(part) > len(rows) else ""
         to.print(Text(f"  {label}{more}", "dim"))
         for key, amount in rows:
-            to.print(f"    {amount.pages:>9,}  {key}")
+            to.print(f"    {amount.pages:>9,}  {one_line(key, 100)}")
     for samples in change.samples.values():
         for sample in samples:
             _show_sample(sample, to)

@@ -20,7 +20,7 @@ from werp.dedup.belt import ALARMS
 from werp.dedup.context import Source
 from werp.dedup.earlier import EarlierRun
 from werp.errors import WerpError
-from werp.finished import FinishedRun, Tables, earlier_runs
+from werp.finished import FinishedRun, Tables, earlier_runs, signal_names
 from werp.inputs import InputFile
 from werp.progress import say
 from werp.recipe import Recipe, overridden
@@ -125,8 +125,22 @@ def _plan(run: FinishedRun, recipe: Recipe, folder: Path) -> tuple[Plan, bool]:
                 _link(work / table / new_name, target)
             else:
                 again = True
+    if not again:
+        _refuse_other_benchmarks(run, recipe)
     options = Options(limit=limit, start_from="documents", accept=ALARMS)
     return make_plan(recipe, files, folder, options), again
+
+
+def _refuse_other_benchmarks(run: FinishedRun, recipe: Recipe) -> None:
+    """Stored hits are of the benchmarks that were searched for then; others can't be asked about."""
+    names = signal_names(run)
+    for rule in recipe.rules:
+        if names and rule.checks_on(names) != rule.checks():
+            then, now = (", ".join(check.key for check in c) for c in (rule.checks_on(names), rule.checks()))
+            raise WerpError(
+                f"what-if on {run.path}: {rule.rule} was decided with {then}, here are {now}: give it the"
+                " benchmarks of the run (decontaminate.benchmarks, WERP_BENCHMARKS), or refine again"
+            )
 
 
 def _link(link: Path, target: Path) -> None:

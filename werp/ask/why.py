@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 from werp.decide import _holds, text_of
 from werp.errors import WerpError
 from werp.finished import FinishedRun, Tables, domain_of, earlier_runs, read_signals, read_texts
+from werp.progress import say
 from werp.recipe import Recipe
+from werp.visible import one_line
 
 _ID = re.compile(r"[0-9a-f]{32}")
 #: Records of one address that are explained; a home page may have been fetched a thousand times.
@@ -70,10 +72,13 @@ def explain(run: FinishedRun, wanted: str) -> list[Explanation]:
 
     Raises `WerpError` naming near addresses when the run has none.
     """
+    wanted = wanted.encode("utf-8", "replace").decode("utf-8")  # bytes of the command line that are no UTF-8
     found = list(_rows(run, wanted))
     if not found:
         raise WerpError(f"why {wanted}: no record of this run has that address or id{_near(run, wanted)}")
     found.sort(key=lambda item: not item.is_page)
+    if len(found) > _MOST:
+        say(f"{len(found):,} records have that address; the first {_MOST} are explained")
     return [_explain(run, item.unit, item.row) for item in found[:_MOST]]
 
 
@@ -108,7 +113,8 @@ def _near(run: FinishedRun, wanted: str) -> str:
         if len(near) > 10_000:
             break
     close = difflib.get_close_matches(wanted, near, n=5, cutoff=0.0)
-    return f"; near it: {', '.join(close)}" if close else f"; it has none of {domain or 'such a domain'}"
+    shown = ", ".join(one_line(url, 200) for url in close)
+    return f"; near it: {shown}" if close else f"; it has none of {domain or 'such a domain'}"
 
 
 def _explain(run: FinishedRun, unit: Tables, row: int) -> Explanation:
@@ -144,7 +150,7 @@ def _compared(recipe: Recipe, signals: pa.Table, verdict: dict[str, Any]) -> Ite
     named = "language.label" in signals.column_names
     label = signals.column("language.label")[0].as_py() if named else None
     for rule in recipe.rules:
-        for check in rule.for_language(label).checks():
+        for check in rule.for_language(label).checks_on(signals.column_names):
             column = signals.column(check.signal)
             name = f"{rule.name}.{check.key}"
             value, threshold = text_of(column[0].as_py()), text_of(check.threshold)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from werp.errors import WerpError
-from werp.quality.rows import json_lines
+from werp.quality.rows import json_lines, no_item, question_and_answer
 
 EVALUATION_SPLITS = ("validation", "test")
 
@@ -42,7 +41,8 @@ def find_benchmarks(named: str | None) -> Path:
 
 def benchmark_files(folder: Path) -> list[Path]:
     """The benchmark files of a folder, in the order of their names."""
-    return sorted(Path(p) for kind in ("jsonl", "jsonl.gz") for p in glob.glob(str(folder / f"*.{kind}")))
+    found = (path for kind in ("jsonl", "jsonl.gz") for path in folder.glob(f"*.{kind}"))
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def folder_hash(folder: Path) -> str:
@@ -67,10 +67,10 @@ def read_items(folder: Path, splits: Sequence[str] = EVALUATION_SPLITS) -> list[
 
 def _item(row: dict[str, Any], where: str) -> Item:
     try:
-        answer, question = str(row["choices"][row["gold"]]), str(row["question"])
+        question, answer = question_and_answer(row)
         task, name = str(row["task"]), f"{row['split']}/{row['id']}"
-    except (KeyError, IndexError, TypeError) as error:
-        raise WerpError(f"{where}: not an item of a benchmark: {error!r}") from error
+    except (KeyError, TypeError) as error:
+        raise WerpError(f"{where}: not an item of a benchmark: {no_item(error)}") from error
     if "_" in question and answer and row["task"] == "winogrande":
         # The published sentence has the answer in its blank; that is what a page would quote.
         question, answer = question.replace("_", answer), ""

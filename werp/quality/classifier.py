@@ -6,7 +6,9 @@ Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification"; used as D
 from __future__ import annotations
 
 import functools
+import mmap
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 from werp.errors import WerpError
 from werp.quality.spec import FastText, Quantize
 
+_MAGIC = 793712314  # the first four bytes of fastText's files
 #: Tokens that fastText reads as a label or as the end of the line; a page must not write either.
 _RESERVED = re.compile(r"(?:(?<=\s)|^)(?:__label__|</s>(?=\s|$))")
 
@@ -66,6 +69,11 @@ def train(lines: Path, parameters: FastText) -> Any:
     arguments = {**parameters.model_dump(), "verbose": 0}
     try:
         model = fasttext.train_supervised(input=str(lines), **arguments)
+    except MemoryError as error:
+        raise WerpError(
+            f"fastText: too little memory for dim {parameters.dim} and bucket {parameters.bucket}:"
+            " try smaller fasttext.dim and fasttext.bucket"
+        ) from error
     except RuntimeError as error:
         raise WerpError(f"fastText: {error}; with lr {parameters.lr}: try a smaller fasttext.lr") from error
     if not (np.isfinite(model.get_input_matrix()).all() and np.isfinite(model.get_output_matrix()).all()):
@@ -74,11 +82,68 @@ def train(lines: Path, parameters: FastText) -> Any:
 
 
 def quantize(model: Any, lines: Path, options: Quantize) -> None:
-    """Quantise a trained model in place, with one thread."""
-    model.quantize(
-        input=str(lines) if options.retrain else None, cutoff=options.cutoff, retrain=options.retrain,
-        qnorm=options.qnorm, qout=options.qout, dsub=options.dsub, thread=1, verbose=0,
-    )  # fmt: skip
+    """Quantise a trained model in place, with one thread; `WerpError` for a model too small for it."""
+    try:
+        model.quantize(
+            input=str(lines) if options.retrain else None, cutoff=options.cutoff, retrain=options.retrain,
+            qnorm=options.qnorm, qout=options.qout, dsub=options.dsub, thread=1, verbose=0,
+        )  # fmt: skip
+    except (ValueError, RuntimeError) as error:
+        raise WerpError(f"quantize: fastText: {error}; leave quantize out (null), or raise cutoff") from error
+
+
+def save(model: Any, path: Path) -> None:
+    """Write a model; `WerpError` where it is not whole, of which fastText says nothing."""
+    model.save_model(str(path))
+    try:
+        _refuse_cut(path)
+    except WerpError as error:
+        raise WerpError(f"{path}: the model could not be written whole; is the disk full?") from error
+
+
+def _refuse_cut(path: Path) -> None:
+    """Raise `WerpError` for a model file that ends before its last matrix does.
+
+    fastText reads on behind the end: such a model scores every page alike, or ends the process.
+    """
+    if path.stat().st_size < 8:
+        return  # the loader says what it is
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if struct.unpack_from("<i", data)[0] != _MAGIC:
+            return
+        try:
+            end = _end_of(data)
+        except struct.error:
+            end = len(data) + 1
+        if end > len(data):
+            raise WerpError(f"quality model {path}: cut short at {len(data):,} bytes; copy it again")
+
+
+def _end_of(data: mmap.mmap) -> int:
+    """Where the model of a file ends by what it says of itself: settings, dictionary, two matrices."""
+    at = 8 + 12 * 4 + 8
+    words, _, _, _, pruned = struct.unpack_from("<3i2q", data, at)
+    at += 28
+    for _ in range(words):
+        name_end = data.find(b"\0", at)
+        if name_end < 0:
+            return len(data) + 1
+        at = name_end + 1 + 9  # a count and a type
+    at += 8 * max(pruned, 0)
+    (quantised,) = struct.unpack_from("<?", data, at)
+    at = _matrix_end(data, at + 1, quantised)
+    (output,) = struct.unpack_from("<?", data, at)
+    return _matrix_end(data, at + 1, quantised and output)
+
+
+def _matrix_end(data: mmap.mmap, at: int, quantised: bool) -> int:
+    if not quantised:
+        rows, columns = struct.unpack_from("<2q", data, at)
+        return int(at + 16 + 4 * rows * columns)
+    norms, rows, _, codes = struct.unpack_from("<?2qi", data, at)
+    at += 21 + codes
+    at += 16 + 4 * 256 * struct.unpack_from("<i", data, at)[0]
+    return int(at + rows + 16 + 4 * 256 if norms else at)
 
 
 class Classifier:
@@ -94,6 +159,7 @@ class Classifier:
         self._handle = fasttext_pybind.fasttext()
         if not path.is_file():
             raise WerpError(f"quality model {path}: no such file")
+        _refuse_cut(path)
         try:
             self._handle.loadModel(str(path))
         except (ValueError, RuntimeError, MemoryError) as error:

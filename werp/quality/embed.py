@@ -34,7 +34,13 @@ def _lsa(
     tfidf = TfidfVectorizer(
         sublinear_tf=True, min_df=options.min_df, max_features=options.max_features, stop_words="english"
     )
-    sparse = tfidf.fit_transform(everything)
+    try:
+        sparse = tfidf.fit_transform(everything)
+    except ValueError as error:  # no word is left
+        raise WerpError(
+            f"betr.embedder: {error}; {len(everything):,} texts have too few words in common for min_df"
+            f" {options.min_df}: make it smaller, or the pool larger"
+        ) from error
     dim = min(options.dim, min(sparse.shape) - 1)
     vectors = TruncatedSVD(dim, random_state=seed).fit_transform(sparse)
     unit = _unit(np.asarray(vectors, np.float32))
@@ -55,7 +61,10 @@ def _sentence(
         from sentence_transformers import SentenceTransformer, __version__  # noqa: PLC0415
     except ImportError as error:
         raise WerpError("embedder `sentence` needs sentence-transformers: pip install '.[embed]'") from error
-    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    try:
+        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise WerpError(f"embedder.path {folder}: no model that can be loaded: {error}") from error
     if options.max_tokens:
         model.max_seq_length = options.max_tokens
     parts = [

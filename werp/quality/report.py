@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from werp.quality.rows import Row
+from werp.visible import one_line
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -60,7 +61,9 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _pages(scored: Sequence[tuple[float, Row]]) -> str:
-    rows = [(f"{score:.4f}", row.url or row.name, " ".join(row.text[:400].split())) for score, row in scored]
+    rows = [
+        (f"{score:.4f}", one_line(row.url or row.name, 300), one_line(row.text, 400)) for score, row in scored
+    ]
     return _table(("score", "page", "beginning"), rows)
 
 

@@ -11,12 +11,16 @@ import gzip
 import hashlib
 import json
 import lzma
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import zstandard
 
 from werp.errors import WerpError, nearest
 from werp.quality.spec import Source, filled_in
@@ -39,7 +43,7 @@ def read_source(source: Source) -> list[Row]:
 
     Raises `WerpError` for a path without files, a missing field, a broken line, an evaluation item.
     """
-    rows = [row for row in _READERS[source.kind](source) if row.text.strip()]
+    rows = [_encodable(row) for row in _READERS[source.kind](source) if row.text.strip()]
     if not rows:
         raise WerpError(f"{source.path}: no row with text (kind {source.kind}, where {dict(source.where)})")
     if source.max_chars:
@@ -47,6 +51,13 @@ def read_source(source: Source) -> list[Row]:
     if source.limit is not None and len(rows) > source.limit:
         rows = sorted(rows, key=lambda row: (rank(row.text), row.name))[: source.limit]
     return rows
+
+
+def _encodable(row: Row) -> Row:
+    """The row without lone surrogates, which JSON can write and UTF-8, so no file of ours, can't."""
+    if all(value is None or value.isascii() for value in row):
+        return row
+    return Row._make(value and value.encode("utf-8", "replace").decode("utf-8") for value in row)
 
 
 def rank(text: str, seed: int = 0) -> str:
@@ -71,10 +82,29 @@ def refuse_evaluation(task: str, split: str, name: str, where: str) -> None:
         )
 
 
+def question_and_answer(item: dict[str, Any]) -> tuple[str, str]:
+    """A benchmark item's question and gold answer; KeyError or TypeError where it has none.
+
+    A gold of -1, as hidden labels are published, would be the last choice to Python.
+    """
+    question, choices, gold = item["question"], item["choices"], item["gold"]
+    if not isinstance(question, str):
+        raise TypeError(f"question is no text, but {question!r:.80}")
+    if not isinstance(choices, list):
+        raise TypeError(f"choices is no list, but {choices!r:.80}")
+    if type(gold) is not int or not 0 <= gold < len(choices):
+        raise TypeError(f"gold is {gold!r:.80}, not the place of one of the {len(choices)} choices, from 0")
+    return question, str(choices[gold])
+
+
+def no_item(error: KeyError | TypeError) -> str:
+    """What `question_and_answer` found wrong, in words."""
+    return f"no field {error}" if isinstance(error, KeyError) else str(error)
+
+
 def item_text(item: dict[str, Any]) -> str:
     """A benchmark item as one text: context, question, gold answer (a blank `_` is filled with it)."""
-    answer = item["choices"][item["gold"]]
-    question = str(item["question"])
+    question, answer = question_and_answer(item)
     parts = [item.get("context") or ""]
     parts += [question.replace("_", answer)] if "_" in question else [question, answer]
     return "\n".join(part for part in parts if part)
@@ -83,7 +113,9 @@ def item_text(item: dict[str, Any]) -> str:
 def files_of(source: Source) -> list[Path]:
     """The files of a source in the order of their names."""
     path = filled_in(source.path)
-    if Path(path).is_dir():
+    if Path(path).is_file():  # whatever brackets its name has
+        found = [Path(path)]
+    elif Path(path).is_dir():
         found = sorted(file for file in Path(path).rglob("*") if file.is_file())
     else:
         found = sorted(map(Path, glob.glob(path, recursive=True)))
@@ -92,31 +124,50 @@ def files_of(source: Source) -> list[Path]:
     return found
 
 
-def opened(path: Path) -> Any:
-    """A text file, decompressed as its name says."""
-    if path.suffix == ".zst":
-        import zstandard  # noqa: PLC0415
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A text file, decompressed as its name says; `WerpError` names one that can't be read to its end."""
+    openers: dict[str, Callable[..., Any]] = {
+        ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".zst": zstandard.open
+    }  # fmt: skip
+    try:
+        if path.suffix == ".zst":
+            _refuse_cut_zstd(path)
+        with openers.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise WerpError(f"{path}: not UTF-8 text: {error}") from error
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
+        raise WerpError(f"{path}: can't be read: {error}") from error
 
-        return zstandard.open(path, "rt", encoding="utf-8")
-    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-    return openers.get(path.suffix, open)(path, "rt", encoding="utf-8")
+
+def _refuse_cut_zstd(path: Path) -> None:
+    """Raise EOFError where the last frame has no end: the library's reader would just stop there."""
+    with path.open("rb") as file:
+        frame = None
+        while rest := file.read(1 << 16):
+            while rest:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                frame.decompress(rest)
+                rest = frame.unused_data if frame.eof else b""
+                frame = None if frame.eof else frame
+    if frame is not None:
+        raise EOFError("Compressed file ended before the end of its last frame")
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) of a JSON-lines file; `WerpError` names a line that is none."""
-    try:
-        with opened(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
+    with opened(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
                 item = json.loads(line)
-                if not isinstance(item, dict):
-                    raise WerpError(f"{path}:{number}: expected a JSON object, found {type(item).__name__}")
-                yield number, item
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise WerpError(f"{path}: not JSON lines: {error}") from error
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise WerpError(f"{path}: can't be read: {error}") from error
+            except (ValueError, RecursionError) as error:
+                raise WerpError(f"{path}:{number}: not JSON lines: {error}") from error
+            if not isinstance(item, dict):
+                raise WerpError(f"{path}:{number}: expected a JSON object, found {type(item).__name__}")
+            yield number, item
 
 
 def _jsonl(source: Source) -> Iterator[Row]:
@@ -126,9 +177,16 @@ def _jsonl(source: Source) -> Iterator[Row]:
 
 def _parquet(source: Source) -> Iterator[Row]:
     for path in files_of(source):
+        yield from _rows(source, path, _parquet_rows(path))
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(row number, row) of a Parquet file."""
+    try:
         with pq.ParquetFile(path) as file:
-            rows = (row for batch in file.iter_batches(1024) for row in batch.to_pylist())
-            yield from _rows(source, path, enumerate(rows, 1))
+            yield from enumerate((row for batch in file.iter_batches(1024) for row in batch.to_pylist()), 1)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise WerpError(f"{path}: can't be read as Parquet: {error}") from error
 
 
 def _text(source: Source) -> Iterator[Row]:
@@ -144,9 +202,7 @@ def _run(source: Source) -> Iterator[Row]:
             raise WerpError(
                 f"{folder / 'shards' / name}: only Parquet shards can be read; use --format parquet"
             )
-        with pq.ParquetFile(folder / "shards" / name) as file:
-            rows = (row for batch in file.iter_batches(1024) for row in batch.to_pylist())
-            yield from _rows(source, folder / "shards" / name, enumerate(rows, 1))
+        yield from _rows(source, folder / "shards" / name, _parquet_rows(folder / "shards" / name))
 
 
 def _dropped(source: Source) -> Iterator[Row]:
@@ -172,8 +228,11 @@ def _benchmark(source: Source) -> Iterator[Row]:
             refuse_evaluation(
                 str(item.get("task")), str(item["split"]), str(item.get("id")), f"{path}:{number}"
             )
-            name = f"{item['task']}/{item['split']}/{item['id']}"
-            yield Row(item_text(item), str(item["task"]), name)
+            try:
+                name = f"{item['task']}/{item['split']}/{item['id']}"
+                yield Row(item_text(item), str(item["task"]), name)
+            except (KeyError, TypeError) as error:
+                raise WerpError(f"{path}:{number}: not an item of a benchmark: {no_item(error)}") from error
 
 
 _READERS: dict[str, Callable[[Source], Iterator[Row]]] = {
@@ -183,12 +242,11 @@ _READERS: dict[str, Callable[[Source], Iterator[Row]]] = {
 
 
 def finished_run(source: Source) -> tuple[Path, dict[str, Any]]:
-    """The folder of a finished run and its manifest."""
+    """The folder of a finished run and its manifest; `WerpError` where it is none, or has lost files."""
+    from werp.finished import open_run  # noqa: PLC0415  (it knows recipes, whose rules read rows)
+
     folder = Path(filled_in(source.path))
-    try:
-        return folder, json.loads((folder / "run.json").read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise WerpError(f"{folder}: no finished run (no run.json); run jobs/refine.py first") from error
+    return folder, open_run(folder, f"kind {source.kind}, path").manifest
 
 
 def _rows(source: Source, path: Path, items: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[Row]:
@@ -200,10 +258,13 @@ def _rows(source: Source, path: Path, items: Iterable[tuple[int, dict[str, Any]]
         missing = [field for field in source.text if field not in item]
         if missing:
             raise WerpError(f"{path}:{number}: no field {missing[0]!r}{nearest(missing[0], item)}")
+        for field in source.text:
+            if isinstance(item[field], list | dict):
+                kind = type(item[field]).__name__
+                raise WerpError(f"{path}:{number}: field {field!r} holds a {kind}, not a text")
         text = "\n\n".join(str(item[field]) for field in source.text if item[field])
-        yield Row(
-            text, _group(source, item, path), f"{path.name}:{item.get('id') or number}", item.get("url")
-        )
+        url, name = item.get("url"), f"{path.name}:{item.get('id') or number}"
+        yield Row(text, _group(source, item, path), name, str(url) if url else None)
 
 
 def _group(source: Source, item: dict[str, Any], path: Path) -> str:
@@ -212,7 +273,10 @@ def _group(source: Source, item: dict[str, Any], path: Path) -> str:
         raise WerpError(f"{path}: a row has no {source.group!r}, which `group` names")
     value = str(item[field]) if field else path.name
     if field == "url":
-        value = (urlsplit(value).hostname or value).removeprefix("www.")
+        try:
+            value = (urlsplit(value).hostname or value).removeprefix("www.")
+        except ValueError:  # e.g. a broken IPv6 address
+            return value
     elif source.group_parts:
         value = "/".join(value.split("/")[: source.group_parts])
     return value

@@ -34,7 +34,7 @@ class Source(Section):
     in the row form of the nine tasks, dev and train parts alone).
     """
 
-    path: str = Field(description="a file, a folder or a glob; ${VARIABLES} are filled in")
+    path: str = Field(min_length=1, description="a file, a folder or a glob; ${VARIABLES} are filled in")
     kind: Literal["jsonl", "parquet", "text", "run", "dropped", "benchmark"]
     text: tuple[str, ...] = Field(("text",), min_length=1, description="fields, joined by a blank line")
     group: str | None = Field(
@@ -50,31 +50,35 @@ class Source(Section):
     )
 
 
+_Natural = Annotated[int, Field(ge=0, lt=2**31)]  # what fastText's own integers hold
+_Count = Annotated[int, Field(ge=1, lt=2**31)]
+
+
 class FastText(Section):
     """fastText's own parameters, under their own names."""
 
     lr: float = Field(0.1, gt=0)
-    dim: int = Field(100, ge=1)
-    ws: int = Field(5, ge=1)
-    epoch: int = Field(5, ge=1)
-    minCount: int = Field(1, ge=1)  # noqa: N815
-    wordNgrams: int = Field(2, ge=1)  # noqa: N815
-    minn: int = Field(0, ge=0)
-    maxn: int = Field(0, ge=0)
-    bucket: int = Field(2_000_000, ge=1)
+    dim: _Count = 100
+    ws: _Count = 5
+    epoch: _Count = 5
+    minCount: _Count = 1  # noqa: N815
+    wordNgrams: _Count = 2  # noqa: N815
+    minn: _Natural = 0
+    maxn: _Natural = 0
+    bucket: _Count = 2_000_000
     loss: Literal["softmax", "hs", "ns", "ova"] = "softmax"
-    thread: int = Field(1, ge=1, description="more than one thread: no two trainings are the same")
-    seed: int = 0
+    thread: _Count = Field(1, description="more than one thread: no two trainings are the same")
+    seed: _Natural = 0
 
 
 class Quantize(Section):
     """fastText's product quantisation: a small `.ftz` beside the full model."""
 
-    cutoff: int = Field(20_000, ge=0, description="features kept, 0 keeps all")
+    cutoff: _Natural = Field(20_000, description="features kept, 0 keeps all")
     retrain: bool = True
     qnorm: bool = True
     qout: bool = False
-    dsub: int = Field(2, ge=1)
+    dsub: _Count = 2
 
 
 class Lsa(Section):
@@ -121,7 +125,7 @@ class Spec(Section):
     )
     held_out: float = Field(0.2, gt=0, lt=1, description="share of rows of whole groups that is kept aside")
     balance: bool = Field(True, description="the larger class is sampled down to the smaller")
-    seed: int = 0
+    seed: _Natural = 0
     fasttext: FastText = FastText()
     quantize: Quantize | None = None
 
@@ -141,6 +145,8 @@ class Spec(Section):
             raise ValueError("both positives and negatives are needed")
         if self.positive == self.negative:
             raise ValueError("positive and negative are one label")
+        for name in {"positive", "negative"} & self.evaluate.keys():
+            raise ValueError(f"evaluate: {name!r} is the name of the held-out rows; call the set otherwise")
         known = {*self.evaluate, "positive", "negative"}
         for name in (name for pair in self.contrasts for name in pair):
             if name not in known:

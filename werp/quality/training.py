@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +25,11 @@ from werp.quality.embed import embed
 from werp.quality.report import training_report
 from werp.quality.rows import Row, files_of, finished_run, rank, read_source
 from werp.quality.spec import Source, Spec
-from werp.rundir import refuse_unwritable
+from werp.rundir import RunDirectory, refuse_unwritable
 from werp.signals.batch import TextBatch
 
 _SHOWN = 20
-_FILES = ("model.bin", "model.ftz", "card.json", "thresholds.json", "report.html", "lines.txt")
+_FILES = ("card.json", "thresholds.json", "report.html", "lines.txt", "model.bin", "model.ftz")
 
 
 @dataclass
@@ -44,27 +43,41 @@ class Classes:
 
 
 def train_classifier(spec: Spec, output: Path, *, force: bool = False) -> dict[str, Any]:
-    """Train, prove, and write everything into `output`, which appears whole; returns the card.
+    """Train, prove, and write everything into `output`, the card last; returns the card.
+
+    A model that is there stays until the new one is whole. What a kill leaves, in `_work`, the next start
+    clears away.
 
     Raises `WerpError` for sources that can't be read or split, an output in the way, a training that fails.
     """
     refuse_unwritable(output, "--output")
-    if output.exists() and set(os.listdir(output)) - set(_FILES):
+    place, is_new = RunDirectory(output, ""), not output.exists()
+    there = set() if is_new else set(os.listdir(output)) - {place.work.name}
+    if there - set(_FILES):
         raise WerpError(f"--output {output}: holds other files; choose an empty or a new folder")
-    if output.exists() and any(output.iterdir()) and not force:
+    if there and not force:
         raise WerpError(f"--output {output}: holds a model; choose another folder, or --force to replace it")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".training-") as folder:
-        made = Path(folder) / "made"
-        made.mkdir()
-        card = _train(spec, made)
-        shutil.rmtree(output, ignore_errors=True)
-        os.replace(made, output)
+    with place.lock():
+        made = place.work / "made"
+        try:
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            card = _train(spec, made)
+            for name in _FILES:
+                (output / name).unlink(missing_ok=True)
+            for name in reversed(_FILES):
+                if (made / name).exists():
+                    os.replace(made / name, output / name)
+        finally:
+            shutil.rmtree(place.work)
+            if is_new and not any(output.iterdir()):
+                output.rmdir()
     return card
 
 
 def _train(spec: Spec, folder: Path) -> dict[str, Any]:
     say(f"{spec.name}: reading sources")
+    sets = {name: _distinct(read_source(source)) for name, source in spec.evaluate.items()}
     classes = _ranked(spec) if spec.betr else _given(spec)
     held_groups = held_out_groups([classes.positive, classes.negative], spec.held_out, spec.seed)
     train, held = _split(classes, held_groups)
@@ -78,25 +91,25 @@ def _train(spec: Spec, folder: Path) -> dict[str, Any]:
     classifier.write_lines(folder / "lines.txt", lines)
     say(f"{spec.name}: training on {len(lines):,} rows, {len(held[0]) + len(held[1]):,} held out")
     model = classifier.train(folder / "lines.txt", spec.fasttext)
-    model.save_model(str(folder / "model.bin"))
+    classifier.save(model, folder / "model.bin")
     path = folder / "model.bin"
     card = _facts(spec, classes, train, held, folder / "lines.txt")
     if spec.quantize:
         card["full_model"] = {"held_out": _held_out(folder / "model.bin", spec, held)}
         classifier.quantize(model, folder / "lines.txt", spec.quantize)
-        model.save_model(str(folder / "model.ftz"))
+        classifier.save(model, folder / "model.ftz")
         path.unlink()
         path = folder / "model.ftz"
     score = _scorer(path, spec)
     card["model"] = {"file": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)}
     card["held_out"] |= _held_out(path, spec, held)
-    card["evaluate"] = _evaluated(spec, held, score)
+    card["evaluate"] = _evaluated(spec, held, _unseen(sets, train), score)
     if classes.ranks:
         card["betr"] |= _agreement(classes, held, score)
-    (folder / "thresholds.json").write_text(json.dumps(_thresholds(held, score), indent=2) + "\n")
-    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    (folder / "thresholds.json").write_text(json.dumps(_thresholds(held, score), indent=2) + "\n", "utf-8")
+    (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", "utf-8")
     pages = _best_and_worst([*held[0], *held[1]], score)
-    table = json.loads((folder / "thresholds.json").read_text())
+    table = json.loads((folder / "thresholds.json").read_text("utf-8"))
     (folder / "report.html").write_text(training_report(card, table, *pages), "utf-8")
     return card
 
@@ -252,10 +265,21 @@ def _held_out(path: Path, spec: Spec, held: Sides) -> dict[str, Any]:
     }
 
 
-def _evaluated(spec: Spec, held: Sides, score: Callable[[Sequence[str]], list[float]]) -> dict[str, Any]:
-    """Each named set's size and quartiles of score, and the ROC-AUC of each contrast."""
-    sets = {"positive": held[0], "negative": held[1]}
-    sets |= {name: _distinct(read_source(source)) for name, source in spec.evaluate.items()}
+def _unseen(sets: dict[str, list[Row]], train: Sides) -> dict[str, list[Row]]:
+    """The rows of each set whose text is not in the training part; `WerpError` where none is left."""
+    seen = {_key(row) for rows in train for row in rows}
+    unseen = {name: [row for row in rows if _key(row) not in seen] for name, rows in sets.items()}
+    for name, rows in unseen.items():
+        if not rows:
+            raise WerpError(f"evaluate.{name}: every row is one of the training part; leave the set out")
+    return unseen
+
+
+def _evaluated(
+    spec: Spec, held: Sides, named: dict[str, list[Row]], score: Callable[[Sequence[str]], list[float]]
+) -> dict[str, Any]:
+    """Each set's size and quartiles of score, and the ROC-AUC of each contrast."""
+    sets = {"positive": held[0], "negative": held[1], **named}
     scores = {name: score([row.text for row in rows]) for name, rows in sets.items()}
     bare = {name: score([proof.words_alone(row.text) for row in rows]) for name, rows in sets.items()}
     quartiles = {

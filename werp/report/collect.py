@@ -18,7 +18,16 @@ import pyarrow.parquet as pq
 
 from werp.ask.compare import Amount
 from werp.edits import Piece
-from werp.finished import FinishedRun, Tables, domain_of, draw, read_pages, read_signals, read_texts
+from werp.finished import (
+    FinishedRun,
+    Tables,
+    domain_of,
+    draw,
+    read_pages,
+    read_signals,
+    read_texts,
+    signal_names,
+)
 from werp.report.histogram import Histogram, histograms_of
 from werp.tables import KEPT
 
@@ -220,7 +229,8 @@ def _pages(sides: Sides) -> int:
 
 def _order(run: FinishedRun) -> Any:
     """Endings in the order in which a record meets them: read, extract, rules, dedup, quality, kept."""
-    rules = [f"{rule.name}.{check.key}" for rule in run.recipe.rules for check in rule.checks()]
+    names = signal_names(run)
+    rules = [f"{rule.name}.{check.key}" for rule in run.recipe.rules for check in rule.checks_on(names)]
     place = {name: index for index, name in enumerate(rules)}
 
     def order(ending: Ending) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from werp.finished import FinishedRun
+from werp.finished import FinishedRun, signal_names
 from werp.signals.base import Check
 
 BINS = 48
@@ -66,10 +66,11 @@ class Histogram:
 
 def histograms_of(run: FinishedRun) -> list[Histogram]:
     """An empty histogram for every check of a number, its bins laid by the first files' documents."""
+    names = signal_names(run)
     checks = [
         (rule.name, check)
         for rule in run.recipe.rules
-        for check in rule.checks()
+        for check in rule.checks_on(names)
         if check.drop_if in _SIGNS and isinstance(check.threshold, int | float)
     ]
     if not checks:

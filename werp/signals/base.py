@@ -8,6 +8,7 @@ else of a rule exists, so a threshold can be changed without measuring again.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import pyarrow as pa
@@ -75,6 +76,10 @@ class Rule(BaseModel):
     def checks(self) -> list[Check]:
         """The comparisons in the order in which they are applied; the first that holds drops."""
         raise NotImplementedError
+
+    def checks_on(self, columns: Collection[str]) -> list[Check]:
+        """The comparisons that decided a finished run, whose stored signals have these columns."""
+        return self.checks()
 
     def for_language(self, label: str | None) -> Rule:
         """The rule with the thresholds it has for a document of this language."""

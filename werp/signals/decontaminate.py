@@ -10,6 +10,7 @@ lines (`werp.decontaminate.items`): `benchmarks`, else $WERP_BENCHMARKS, else $W
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +47,10 @@ class Decontaminate(EditRule):
     near: int = Field(50, ge=0, description="most tokens between question and gold answer")
     min_share: float = Field(0.5, gt=0, le=1, description="least share of a question's 8-grams")
     max_items_of_gram: int = Field(5, ge=1, description="an n-gram of more items is boilerplate")
+
+    def check_benchmarks(self) -> None:
+        """Read them; `WerpError` names a file or row that can't be searched for."""
+        _tasks(self._folder())
 
     def edit_parameters(self) -> dict[str, Any]:
         """All that decides a cut; nothing where nothing is cut."""
@@ -86,10 +91,17 @@ class Decontaminate(EditRule):
     def checks(self) -> list[Check]:
         """With `drop` a check a benchmark; with `cut` the number of places."""
         if self.action == "drop":
-            return [Check(task, f"decontaminate.{task}", "set", None) for task in _tasks(self._folder())]
+            return [_check(task) for task in _tasks(self._folder())]
         if self.action == "cut":
             return [Check("max_cuts", "decontaminate.cuts", ">", self.max_cuts)]
         return []
+
+    def checks_on(self, columns: Collection[str]) -> list[Check]:
+        """As `checks`, of the benchmarks that were searched for then, wherever they are now."""
+        if self.action != "drop":
+            return self.checks()
+        tasks = {name.partition(".")[2] for name in columns if name.startswith("decontaminate.")}
+        return [_check(task) for task in sorted(tasks - {"hits", "cuts"})]
 
     def _folder(self) -> str:
         return str(find_benchmarks(self.benchmarks))
@@ -104,6 +116,10 @@ class Decontaminate(EditRule):
         return find_items(
             batch.texts, index_of(self._folder(), self.max_items_of_gram), self.near, self.min_share
         )
+
+
+def _check(task: str) -> Check:
+    return Check(task, f"decontaminate.{task}", "set", None)
 
 
 @functools.lru_cache(maxsize=2)

@@ -165,8 +165,22 @@ def model_path(model: str) -> Path:
     return path
 
 
+def is_file(model: str) -> bool:
+    """Whether a model is a file, or one of the package's; else it is `module:function`."""
+    return ":" not in model or model.endswith((".bin", ".ftz"))
+
+
+def check_models(quality: Quality) -> None:
+    """Load each model; `WerpError` for a file that is none, or has no such label."""
+    from werp.quality.classifier import loaded  # noqa: PLC0415
+
+    for model in quality.models:
+        if is_file(model.model):
+            loaded(str(model_path(model.model)), model.positive)
+
+
 def _identity(model: Model) -> Any:
-    if ":" not in model.model:
+    if is_file(model.model):
         return [hashlib.sha256(model_path(model.model).read_bytes()).hexdigest(), model.positive]
     source = inspect.getsourcefile(_function(model.model))
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
@@ -174,7 +188,7 @@ def _identity(model: Model) -> Any:
 
 
 def _score(model: Model, batch: TextBatch) -> pa.Array:
-    if ":" not in model.model:
+    if is_file(model.model):
         from werp.quality.classifier import loaded  # noqa: PLC0415
 
         scores = loaded(str(model_path(model.model)), model.positive).scores(batch.texts)

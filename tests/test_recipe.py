@@ -77,6 +77,10 @@ def test_wrong_overrides_name_the_right_key(override: str, words: str) -> None:
         ("name: x\ndedup: [{rule: minhash.v2}]", r"did you mean minhash\.v1"),
         ("name: x\nrules: [{min_words: 3}]", "rules.0: no key `rule`"),
         ("name: x\nquality: {models: [{name: m, model: m.bin}], accept: {m: 1}}", "accept: no key `by`"),
+        (
+            "name: x\nquality: {models: [{name: m, model: m.bin}], accept: {by: any_of, min: {m: .nan}}}",
+            "finite number",
+        ),
         ("name: x\nrules: 3", "rules: Input should be a list"),
         ("name: [", "not valid YAML"),
         ("name: x\nrules: []\nrules: [{rule: length.v1}]", "the key rules is given twice(.|\n)*line 3"),

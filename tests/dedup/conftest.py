@@ -18,8 +18,9 @@ from werp.dedup.planted import read_found
 from werp.dedup.run import Stage, deduplicate
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
+    """For a file: a process has one session, and another file's tests may end it, or want one of their own."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")

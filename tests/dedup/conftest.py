@@ -20,7 +20,7 @@ from werp.dedup.run import Stage, deduplicate
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
-    """For a file: a process has one session, and another file's tests may end it, or want one of their own."""
+    """For a file: a process has one session, which another file's tests may end, or want for their own."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")

@@ -3,7 +3,8 @@
 In a Triton kernel a multiprocessor's tensor cores wait while a tile becomes what leaves the chip: a fifth of
 SwiGLU's forward product at 150M, half of its backward one. QuACK's kernels have two groups of warps with a
 tile each. One multiplies while the other one's tile leaves ("pingpong"), and two multiprocessors share what
-they read. Its epilogues are functions of an accumulator: those below are SwiGLU's, the rest is as it came.
+they read. Its epilogues are functions of an accumulator: those below are SwiGLU's, and log Z's parts for the
+loss; the rest is as it came.
 
 Importing this module imports the package, which takes seconds: ask `available` of `kernels.launch` first.
 Shape suffixes: N tokens, D width, E a projection's rows, F hidden width.

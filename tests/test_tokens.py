@@ -453,6 +453,18 @@ def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
         list(texts(tmp_path / "a.jsonl.gz"))
 
 
+@pytest.mark.parametrize("name", ["a.jsonl.zst", "a.txt.zst"])
+def test_a_zstd_file_cut_between_two_lines_is_refused(tmp_path: Path, name: str) -> None:
+    """Its lines before the cut are whole: nothing else would tell."""
+    packer, path = zstandard.ZstdCompressor().compressobj(), tmp_path / name
+    begun = packer.compress(b'{"text": "a"}\n' * 3) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    path.write_bytes(begun)
+    with pytest.raises(WerpError, match=rf"{name}: can't be read .*ended before"):
+        list(texts(path))
+    path.write_bytes(begun + packer.flush())
+    assert list(texts(path))
+
+
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.xz", "a.jsonl.zst", "a.parquet", "a.arrow"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     row = b'{"text": "fine"}\n' * 999

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from werp.errors import WerpError, nearest
+from werp.packed import refuse_cut_zstd
 from werp.quality.spec import Source, filled_in
 
 #: Parts of a benchmark that may be learnt from. Validation and test items may not.
@@ -132,27 +133,13 @@ def opened(path: Path) -> Iterator[Any]:
     }  # fmt: skip
     try:
         if path.suffix == ".zst":
-            _refuse_cut_zstd(path)
+            refuse_cut_zstd(path)
         with openers.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
             yield file
     except UnicodeDecodeError as error:
         raise WerpError(f"{path}: not UTF-8 text: {error}") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
         raise WerpError(f"{path}: can't be read: {error}") from error
-
-
-def _refuse_cut_zstd(path: Path) -> None:
-    """Raise EOFError where the last frame has no end: the library's reader would just stop there."""
-    with path.open("rb") as file:
-        frame = None
-        while rest := file.read(1 << 16):
-            while rest:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                frame.decompress(rest)
-                rest = frame.unused_data if frame.eof else b""
-                frame = None if frame.eof else frame
-    if frame is not None:
-        raise EOFError("Compressed file ended before the end of its last frame")
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

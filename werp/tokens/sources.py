@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from werp.errors import WerpError
+from werp.packed import refuse_cut_zstd
 
 KINDS = (".parquet", ".arrow", ".jsonl", ".txt")
 PACKED = (".gz", ".xz", ".zst")
@@ -212,6 +213,7 @@ def _open(file: Path) -> IO[str]:
     if file.suffix == ".zst":
         import zstandard  # noqa: PLC0415 - part of the refinery's packages only
 
+        refuse_cut_zstd(file)
         raw = zstandard.ZstdDecompressor().stream_reader(
             file.open("rb"), read_across_frames=True, closefd=True
         )

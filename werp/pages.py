@@ -86,7 +86,8 @@ def row_of(item: Record | Damage, warc_file: str, crawl: str | None, options: Re
     row = Row({"warc_file": warc_file, "warc_offset": item.offset, "crawl": crawl})
     if isinstance(item, Damage):
         return row.settle(FAILED, "read", item.rule, item.cause)
-    row.columns.update(url=item.url, record_type=item.record_type, date=item.date)
+    truncated = item.headers.get("warc-truncated", "").strip().lower() or None
+    row.columns.update(url=item.url, record_type=item.record_type, date=item.date, truncated=truncated)
     if item.damage is not None and item.damage.rule == "truncated":
         return row.settle(FAILED, "read", "truncated", item.damage.cause)
     if item.damage is not None:

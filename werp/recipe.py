@@ -44,6 +44,7 @@ from werp.signals.own import Own
 from werp.signals.pii import Pii
 from werp.signals.quality import AnyOf, Buckets, KeepShare, Model, Quality
 from werp.signals.refinedweb_lines import RefinedWebLines
+from werp.signals.truncated import Truncated
 from werp.signals.url import Url
 
 
@@ -56,6 +57,7 @@ def rule_tag(value: Any) -> str | None:
 AnyRule = Annotated[
     Annotated[Language, Tag("language.v1")]
     | Annotated[Length, Tag("length.v1")]
+    | Annotated[Truncated, Tag("truncated.v1")]
     | Annotated[GopherQuality, Tag("gopher_quality.v1")]
     | Annotated[GopherRepetition, Tag("gopher_repetition.v1")]
     | Annotated[Url, Tag("url.v1")]

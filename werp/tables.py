@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 
-#: One row per record or damaged region; `outcome` is null where the record became a document.
+#: One row per record or damaged region; `outcome` is null where the record became a document. `truncated` is
+#: the record's `WARC-Truncated` (`length`, `time`, `disconnect`, `unspecified`): its crawler cut it short.
 RECORDS = pa.schema(
     [
         ("warc_file", pa.string()),
@@ -31,6 +32,7 @@ RECORDS = pa.schema(
         ("value", pa.string()),
         ("threshold", pa.string()),
         ("casualty", pa.string()),
+        ("truncated", pa.string()),
     ],
     metadata={"werp.table": "records", "werp.schema_version": SCHEMA_VERSION},
 )
@@ -49,6 +51,7 @@ DOCUMENTS = pa.schema(
         ("payload_digest", pa.string()),
         ("extractor", pa.string()),
         ("charset", pa.string()),
+        ("truncated", pa.string()),
         ("text", pa.string()),
         ("text_sha256", pa.string()),
         ("removed", pa.list_(EDIT)),
@@ -71,6 +74,7 @@ LEDGER = pa.schema(
         ("survivor_id", pa.string()),
         ("id", pa.string()),
         ("casualty", pa.string()),
+        ("truncated", pa.string()),
         ("text_bytes", pa.int64()),
     ],
     metadata={"werp.table": "ledger", "werp.schema_version": SCHEMA_VERSION},

@@ -43,6 +43,7 @@ def _show_page(explanation: Explanation, to: Console) -> None:
     facts = [
         f"{record['input']} offset {record['warc_offset']}", record["record_type"],
         f"HTTP {record['http_status']}" if record["http_status"] else None, record["mime"], record["date"],
+        f"cut short by its crawler: {record['truncated']}" if record["truncated"] else None,
         f"id {record['id']}" if record["id"] else None,
     ]  # fmt: skip
     _line(to, "record", ", ".join(visible(str(fact)) for fact in facts if fact))

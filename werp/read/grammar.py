@@ -21,6 +21,9 @@ _WARC_START = re.compile(rb"(?:\xef\xbb\xbf)?WARC/\d", re.I)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _ARC_FIELDS = ("uri", "ip-address", "archive-date", "content-type", "length")
 _FILEDESC = "filedesc://"
+_ARC_DATE = re.compile(r"[0-9]{12,17}")
+_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*")
+_STATUS = re.compile(r"[0-9]{3}")
 
 
 class Head(NamedTuple):
@@ -45,16 +48,35 @@ def is_warc(line: bytes) -> bool:
     return _WARC_START.match(line) is not None
 
 
-def arc_fields(line: bytes) -> list[str] | None:
-    """The five fields of an ARC header line (spaces stay in the URL); None when it is none.
+def arc_fields(line: bytes, *, version_2: bool = False) -> list[str] | None:
+    """The five fields that matter of an ARC header line; None when it is none.
 
-    warcio takes any line of five words for one. Here it must begin with a scheme or end with a length,
-    so that lines of a damaged page are not counted as records.
+    URL and content type may hold spaces, so the line is taken apart around its date, which is 12 to 17
+    digits behind an IP address. Version 2 has five more fields before the length, the first of them the
+    HTTP status. A line without such a date is read as warcio reads it: the last four words are no URL. It
+    must begin with a scheme or end with a length, so that lines of a damaged page count as no records.
     """
-    fields = decode(line).rstrip().rsplit(" ", 4)
-    if len(fields) == 5 and (_SCHEME.match(fields[0]) or _integer(fields[4]) is not None):
+    words = decode(line).rstrip().split(" ")
+    at = _date_place(words)
+    if at:
+        last = len(words) - 1
+        if version_2 and last - at >= 7:
+            last = next((i for i in range(at + 1, last) if _STATUS.fullmatch(words[i])), last - 5)
+        url, kind = " ".join(words[: at - 1]), " ".join(words[at + 1 : last])
+        fields = [url, *words[at - 1 : at + 1], kind, words[-1]]
+    elif len(words) >= 5:
+        fields = [" ".join(words[:-4]), *words[-4:]]
+    else:
+        return None
+    if _SCHEME.match(fields[0]) or _integer(fields[4]) is not None:
         return fields
     return None
+
+
+def _date_place(words: list[str]) -> int:
+    """Where the date stands in an ARC header line; 0 where there is none."""
+    dates = [i for i in range(len(words) - 2, 1, -1) if _ARC_DATE.fullmatch(words[i])]
+    return next((i for i in dates if _ADDRESS.fullmatch(words[i - 1])), dates[0] if dates else 0)
 
 
 def decode(line: bytes) -> str:
@@ -133,15 +155,11 @@ def arc_head(line: bytes, version_block: list[bytes], *, version_2: bool) -> Hea
     """The header of an ARC record.
 
     version_block: for a `filedesc:` line the two lines behind it, which count towards its length.
-    version_2: ten fields in the header line, of which the first five and the last matter here;
+    version_2: ten fields in the header line, of which the first four and the last matter here;
         warcio takes the last five and all others for the URL.
     """
-    fields = arc_fields(line)
+    fields = arc_fields(line, version_2=version_2)
     assert fields is not None, "arc_head needs a line that arc_fields accepts"
-    if version_2:
-        all_fields = decode(line).rstrip().split(" ")
-        if len(all_fields) >= 10:
-            fields = [" ".join(all_fields[:-9]), *all_fields[-9:-6], all_fields[-1]]
     url, _, date, _, length = fields
     consumed = sum(len(decode(extra)) for extra in version_block)
     return Head(

@@ -21,6 +21,7 @@ class TextBatch:
 
     segmenter: what finds the words of scripts without spaces: `icu` by dictionary (`werp.signals.segment`),
         None takes what stands between spaces and marks.
+    truncated: why each page's crawler cut it short (`WARC-Truncated`); None for texts of no archive.
 
     A batch holds at most 2**31 - 1 characters; its split takes about 9 bytes a character of English.
     """
@@ -29,6 +30,7 @@ class TextBatch:
     urls: list[str]
     texts: list[str]
     segmenter: str | None = None
+    truncated: list[str | None] | None = None
     _languages: dict[str | None, list[Language]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -237,6 +237,7 @@ def _write_batch(
                 "payload_digest": row.columns["payload_digest"],
                 "extractor": row.extractor,
                 "charset": row.charset,
+                "truncated": row.columns.get("truncated"),
                 "text": text,
             }
         )

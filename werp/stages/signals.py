@@ -32,7 +32,7 @@ def write_signals(
         new_file(signals, temporary) as partial,
         pq.ParquetWriter(partial, schema, compression="zstd") as writer,
     ):
-        for batch in source.iter_batches(_BATCH_ROWS, columns=["id", "url", "text"]):
+        for batch in source.iter_batches(_BATCH_ROWS, columns=["id", "url", "text", "truncated"]):
             writer.write_table(pa.table(_measure(batch, rules, segmenter), schema))
     return time.perf_counter() - started
 
@@ -40,5 +40,6 @@ def write_signals(
 def _measure(batch: pa.RecordBatch, rules: Sequence[Rule], segmenter: str | None) -> dict[str, pa.Array]:
     ids = batch.column("id").to_pylist()
     urls = [url or "" for url in batch.column("url").to_pylist()]
-    texts = TextBatch(ids, urls, batch.column("text").to_pylist(), segmenter)
+    truncated = batch.column("truncated").to_pylist()
+    texts = TextBatch(ids, urls, batch.column("text").to_pylist(), segmenter, truncated)
     return {"id": batch.column("id"), **measure(rules, texts)}

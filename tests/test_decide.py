@@ -20,8 +20,10 @@ class Fixed(Rule):
 
 def verdicts(columns: dict[str, list[Any]], *checks: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     table = decide(pa.table(columns), [Fixed(checks_=checks)])
-    assert table.column_names == ["stage", "rule", "value", "threshold"]
-    return [tuple(row.values()) for row in table.to_pylist()]
+    assert table.column_names == ["outcome", "stage", "rule", "value", "threshold"]
+    rows = [tuple(row.values()) for row in table.to_pylist()]
+    assert {(outcome, stage is None) for outcome, stage, *_ in rows} <= {("dropped", False), (None, True)}
+    return [row[1:] for row in rows]
 
 
 def test_each_comparison_drops_on_its_own_side() -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from werp.signals.base import Check, Rule
+from werp.tables import DROPPED, FAILED
 
 _COMPARE = {"<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal}
 
@@ -21,14 +22,18 @@ _COMPARE = {"<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater
 def decide(signals: pa.Table, rules: Sequence[Rule]) -> pa.Table:
     """Verdicts of documents, one row a row of `signals`.
 
-    Columns: `stage`, `rule` (`<family>.<version>.<key>`), `value`, `threshold`, all strings,
-    all null for a document that no check drops.
+    Columns: `outcome` (`dropped`, `failed`), `stage`, `rule` (`<family>.<version>.<key>`), `value`,
+    `threshold`, all strings, all null for a document that no check drops and no rule failed on.
     """
     rows = signals.num_rows
     columns: dict[str, npt.NDArray[np.object_]] = {
-        name: np.full(rows, None, dtype=object) for name in ("stage", "rule", "value", "threshold")
+        name: np.full(rows, None, dtype=object) for name in ("outcome", "stage", "rule", "value", "threshold")
     }
     undecided = np.ones(rows, dtype=bool)
+    for row, failure in _failures(signals):
+        undecided[row] = False
+        for name, value in {"outcome": FAILED, **failure}.items():
+            columns[name][row] = value
     for rule in rules:
         for own, among in _by_language(rule, signals):
             for check in own.checks():
@@ -39,12 +44,22 @@ def decide(signals: pa.Table, rules: Sequence[Rule]) -> pa.Table:
                 if not hit.any():
                     continue
                 at = np.flatnonzero(hit)
+                columns["outcome"][at] = DROPPED
                 columns["stage"][at] = rule.stage
                 columns["rule"][at] = f"{rule.name}.{check.key}"
                 columns["value"][at] = [text_of(value) for value in column.take(pa.array(at)).to_pylist()]
                 columns["threshold"][at] = text_of(check.threshold)
                 undecided[at] = False
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+
+def _failures(signals: pa.Table) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The rows that a rule failed on, and the ledger's columns of each."""
+    if "failure" not in signals.column_names:  # measured just now, not stored
+        return
+    column = signals.column("failure")
+    rows = np.flatnonzero(np.asarray(pc.is_valid(column), dtype=bool))
+    yield from zip(rows.tolist(), column.take(pa.array(rows)).to_pylist(), strict=True)
 
 
 def _by_language(rule: Rule, signals: pa.Table) -> Iterator[tuple[Rule, npt.NDArray[np.bool_] | None]]:

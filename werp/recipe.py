@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from werp.clock import PAGE_SECONDS
 from werp.dedup.limits import Limits
 from werp.dedup.stages import OldBoth, Substring
 from werp.errors import WerpError, nearest
@@ -134,6 +135,11 @@ class Recipe(BaseModel):
     description: str = ""
     read: ReadOptions = ReadOptions()
     extract: ExtractOptions = ExtractOptions()
+    page_seconds: float = Field(
+        PAGE_SECONDS, gt=0,
+        description="wall-clock time that a page may take in each step outside extraction: reading,"
+        " prefilters, line rules and masking, signals",
+    )  # fmt: skip
     prefilters: tuple[AnyPrefilter, ...] = Field(
         (), description="pages they skip are not extracted; a changed one means extraction anew"
     )

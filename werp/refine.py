@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import pyarrow.parquet as pq
+
 from werp.dedup.belt import ALARMS
 from werp.dedup.belt import check as check_limits
 from werp.dedup.context import Context, Source
@@ -44,10 +46,13 @@ from werp.stages.shards import Sources, plan_shards, write_group
 from werp.stages.signals import write_signals
 from werp.stages.unit import Unit, same_extraction, stored, units_of
 from werp.stages.verdicts import Verdicts, read_verdicts, write_ledger
-from werp.tables import SCHEMA_VERSION
+from werp.tables import FAILED, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+#: The ledger's stages of records that did not become documents; all others are rules'.
+_BEFORE_RULES = ("read", "prefilter", "extract")
 
 _R = TypeVar("_R")
 _T = TypeVar("_T")
@@ -174,8 +179,8 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
 
     Without a session all of it is done in this process.
 
-    Raises `WerpError` when the ledger does not balance; Spark's own error when a task fails
-    four times. Nothing is committed then, and the next start goes on from there.
+    Raises `WerpError` when the ledger does not balance, or rules failed on every document; Spark's own
+    error when a task fails four times. Nothing is committed then, and the next start goes on from there.
     """
     manifest = plan.run.manifest()
     if (
@@ -198,6 +203,8 @@ def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
         metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
         verdicts, dedup, settled = settle(spark, plan, timings)
         _check_balance(plan, metas, verdicts)
+        _check_rules(plan, metas, verdicts)
+        _check_rules(plan, metas, verdicts)
         shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
         timings["total"] = time.perf_counter() - started
         manifest = manifest_of(plan, metas, verdicts, shards, dedup, settled, timings)
@@ -279,8 +286,9 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
                 write_atomically(signals, stored_signals.read_bytes(), work / "tmp")
             else:
                 seconds = write_signals(
-                    work / "documents" / unit.documents, signals, rules, recipe.segmenter, work / "tmp"
-                )
+                    work / "documents" / unit.documents, signals, rules, recipe.segmenter, work / "tmp",
+                    recipe.page_seconds,
+                )  # fmt: skip
         return meta, seconds
 
     # The longest files first, so that none of them starts when the others are done.
@@ -405,3 +413,20 @@ def _check_balance(plan: Plan, metas: list[tuple[Meta, float]], verdicts: list[V
                 f"{unit.file.name}: {meta.records} records were read, the ledger has {verdict.rows} rows with"
                 f" {settled} outcomes; nothing was committed. This is a bug: please report it"
             )
+
+
+def _check_rules(plan: Plan, metas: list[tuple[Meta, float]], verdicts: list[Verdicts]) -> None:
+    """A rule that fails on every document of a run is at fault itself, not the pages."""
+    documents = sum(meta.documents for meta, _ in metas)
+    failed = 0
+    for key, count in (item for verdict in verdicts for item in verdict.outcomes.items()):
+        outcome, stage, _ = key.split("\t")
+        failed += count if outcome == FAILED and stage not in _BEFORE_RULES else 0
+    if documents < 2 or failed < documents:
+        return
+    first = next(unit for unit, (meta, _) in zip(plan.units, metas, strict=True) if meta.documents)
+    table = pq.read_table(plan.run.staged("signals") / first.signals, columns=["failure"])
+    raise WerpError(
+        f"rules failed on all {documents:,} documents, on the first: {table.column(0)[0].as_py()['value']};"
+        " nothing was committed"
+    )

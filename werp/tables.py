@@ -42,8 +42,12 @@ EDIT = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("rule", pa.string()), ("replacement", pa.string())]
 )
 
+#: Why rules gave a page no result (`werp.clock.Failure`); null for all others.
+FAILURE = pa.struct([(name, pa.string()) for name in ("stage", "rule", "value", "threshold")])
+
 #: `text` is as extracted, before any edit; `removed` holds the edits of line rules and masking, in the order
 #: in which they were made (see `werp.edits`); `text_sha256` is of the text after them, which shards carry.
+#: `failure` where a line rule or masking failed: there are no edits then, and no signals.
 DOCUMENTS = pa.schema(
     [
         ("id", pa.string()),
@@ -55,6 +59,7 @@ DOCUMENTS = pa.schema(
         ("text", pa.string()),
         ("text_sha256", pa.string()),
         ("removed", pa.list_(EDIT)),
+        ("failure", FAILURE),
     ],
     metadata={"werp.table": "documents", "werp.schema_version": SCHEMA_VERSION},
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from werp.clock import PageError
 from werp.decide import decide
 from werp.errors import WerpError
 from werp.recipe import load_recipe
@@ -63,7 +64,8 @@ def test_it_measures_and_decides(package: Path, tmp_path: Path) -> None:
     assert signals.column("link_share.share").to_pylist() == [0.5, 0.0]
     verdicts = decide(signals, chosen.rules).to_pylist()
     assert verdicts[0] == {
-        "stage": "filter", "rule": "link_share.v1.max.share", "value": "0.5", "threshold": "0.2",
+        "outcome": "dropped", "stage": "filter", "rule": "link_share.v1.max.share", "value": "0.5",
+        "threshold": "0.2",
     }  # fmt: skip
     assert verdicts[1]["rule"] is None
     other = load_recipe(recipe(tmp_path, "link_share", _MORE), ["link_share.max.share=0.9"])
@@ -84,9 +86,9 @@ def test_mistakes_are_named(package: Path, tmp_path: Path) -> None:
         measure(load_recipe(recipe(tmp_path, "wrong")).rules, batch)
     with pytest.raises(WerpError, match=r"no attribute 'nothing'.*PYTHONPATH"):
         measure(load_recipe(recipe(tmp_path, "nothing")).rules, batch)
-    with pytest.raises(WerpError, match=r"signal kind is text: return pa\.array\(values, pa\.string\(\)\)"):
+    with pytest.raises(PageError, match=r"kind\.v1: .*signal kind is text: return pa\.array\(values, pa\.st"):
         measure(load_recipe(recipe(tmp_path, "kind")).rules, batch)
-    with pytest.raises(WerpError, match=r"ZeroDivisionError.*links\.py:13\), given 2 documents"):
+    with pytest.raises(PageError, match=r"one_page_too_many\.v1: ZeroDivisionError.*links\.py:13\)"):
         measure(load_recipe(recipe(tmp_path, "one_page_too_many")).rules, batch)
     with pytest.raises(WerpError, match="did you mean parameters"):
         load_recipe(recipe(tmp_path, "link_share", "    parameter: {}\n"))

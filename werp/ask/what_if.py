@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: So many documents are measured, or deduplicated, again in this process; more are worth a Spark session.
 _MEASURED_HERE, _DEDUPLICATED_HERE = 20_000, 200_000
 #: Sections of the recipe that say what is read and extracted.
-_EXTRACTION = ("read", "extract", "prefilters")
+_EXTRACTION = ("read", "extract", "prefilters", "page_seconds")
 
 
 @dataclass(frozen=True)

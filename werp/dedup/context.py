@@ -76,7 +76,7 @@ class Context:
     def candidates(self, unit: int) -> Bools:
         """Which documents of a unit pass the rules and were left by the stages before: one flag a row."""
         source = self.sources[unit]
-        wanted = {"id"}
+        wanted = {"id", "failure"}
         for rule in self.rules:
             tuned = [rule.for_language(label) for label in rule.languages_tuned]
             wanted |= {check.signal for own in (rule, *tuned) for check in own.checks()}

@@ -208,7 +208,7 @@ def cuts_of(
 
 def left_over(signals: Path, dedup: Path | None, rules: Sequence[Rule]) -> npt.NDArray[np.bool_]:
     """Which documents of a file neither a rule nor deduplication drops."""
-    wanted = {check.signal for rule in rules for check in rule.checks()} | {"id"}
+    wanted = {check.signal for rule in rules for check in rule.checks()} | {"id", "failure"}
     names = set(pq.read_schema(signals).names)
     measured = pq.read_table(signals, columns=sorted((wanted | {"language.label"}) & names))
     left = np.asarray(pc.is_null(decide(measured, rules).column("stage")), bool)

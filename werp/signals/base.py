@@ -65,6 +65,11 @@ class Rule(BaseModel):
         """What `--set` and the signal columns call the rule."""
         return self.name.partition(".")[0]
 
+    @property
+    def calls_own_functions(self) -> bool:
+        """Whether it measures by a function of the user's, which is shown the crawl's pages and no others."""
+        return False
+
     def measure_parameters(self) -> dict[str, Any]:
         """The fields that change what is measured (not what is decided): they enter the stage key."""
         return {}

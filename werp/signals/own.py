@@ -8,7 +8,9 @@
 
 The function takes a `werp.signals.batch.TextBatch` and the parameters, and returns a dict of signal name to
 a list of numbers, or an Arrow array of numbers or strings, one value a document; null never drops. It is
-called with no document first, to learn its signals. Its columns are called `link_share.<signal>`, the
+called with no document first, to learn its signals: what it needs is best loaded then, since later the clock
+runs (`page_seconds`). A page that it raises on, or takes too long for, is a failed row of the ledger, and the
+others go on. Its columns are called `link_share.<signal>`, the
 ledger names `link_share.v1.max.share`. The signals' key covers the source of the function's module.
 """
 
@@ -17,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 from pydantic import Field, StringConstraints
 
+from werp.clock import said
 from werp.errors import WerpError
 from werp.signals.base import Check, Rule
 from werp.signals.batch import TextBatch
@@ -57,13 +59,20 @@ class Own(Rule):
         digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
         return {"rule": self.rule, "parameters": self.parameters, "source": digest}
 
+    @property
+    def calls_own_functions(self) -> bool:
+        """See `Rule.calls_own_functions`."""
+        return True
+
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
-        """Call the function."""
+        """Call the function. What it raises on documents goes through; `ValueError` for a value of theirs."""
         function = find_function("rule", self.rule)
         try:
             columns = function(batch, **self.parameters)
         except Exception as error:  # a stranger's code may raise whatever it likes
-            raise WerpError(f"rule {self.rule}: {_said(error)}, given {len(batch)} documents") from error
+            if len(batch):
+                raise
+            raise WerpError(f"rule {self.rule}: {said(error)}, given no document") from error
         if not isinstance(columns, dict) or not columns:
             raise WerpError(
                 f"rule {self.rule}: returned {type(columns).__name__}, expected a dict of signal columns"
@@ -81,10 +90,10 @@ class Own(Rule):
         try:
             array = column if isinstance(column, pa.Array) else pa.array(column)
         except (pa.ArrowException, OverflowError, TypeError) as error:
-            raise WerpError(f"rule {self.rule}: signal {name}: {error}") from error
+            raise ValueError(f"signal {name}: {error}") from error
         if pa.types.is_string(array.type) and not isinstance(column, pa.Array):
             # Of no document, or of nulls alone, a list doesn't say that its values are strings.
-            raise WerpError(f"rule {self.rule}: signal {name} is text: return pa.array(values, pa.string())")
+            raise ValueError(f"signal {name} is text: return pa.array(values, pa.string())")
         if pa.types.is_string(array.type):
             if name in self.max or name in self.min:
                 raise WerpError(f"rule {self.rule}: signal {name} is text; only numbers have a max or min")
@@ -92,19 +101,13 @@ class Own(Rule):
         try:
             return array.cast(pa.float64())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise WerpError(f"rule {self.rule}: signal {name}: {error}") from error
+            raise ValueError(f"signal {name}: {error}") from error
 
     def checks(self) -> list[Check]:
         """Those of `max`, then those of `min`."""
         above = [Check(f"max.{key}", f"{self.family}.{key}", ">", limit) for key, limit in self.max.items()]
         below = [Check(f"min.{key}", f"{self.family}.{key}", "<", limit) for key, limit in self.min.items()]
         return above + below
-
-
-def _said(error: Exception) -> str:
-    """An error and the line that raised it."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
 
 
 def find_function(role: str, name: str) -> Callable[..., Any]:

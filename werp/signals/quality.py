@@ -136,6 +136,11 @@ class Quality(Rule):
         """Each model's bytes, or its function's module and parameters."""
         return {model.name: _identity(model) for model in self.models}
 
+    @property
+    def calls_own_functions(self) -> bool:
+        """See `Rule.calls_own_functions`."""
+        return not all(is_file(model.model) for model in self.models)
+
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Score each text with each model."""
         split = batch.split
@@ -200,11 +205,13 @@ def _score(model: Model, batch: TextBatch) -> pa.Array:
         scores = found if isinstance(found, pa.Array) else pa.array(found)
         scores = scores.cast(pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
-        raise WerpError(f"quality model {model.model}: expected one number a row: {error}") from error
+        raise ValueError(f"quality model {model.model}: expected one number a row: {error}") from error
     if len(scores) != len(batch):
         raise WerpError(f"quality model {model.model}: {len(scores)} scores for {len(batch)} documents")
     if any(score is not None and not math.isfinite(score) for score in scores.to_pylist()):
-        raise WerpError(f"quality model {model.model}: a score is no finite number; return null for no score")
+        raise ValueError(
+            f"quality model {model.model}: a score is no finite number; return null for no score"
+        )
     return scores
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from werp.edits import apply_edits
+from werp.clock import Failure, attempt, in_turn
+from werp.edits import Span, apply_edits
 from werp.extract.guard import Casualty, Extraction, Guard
-from werp.extract.prefilters import LanguagePrefilter, PagePrefilter, Prefilter
+from werp.extract.prefilters import LanguagePrefilter, PagePrefilter, Prefilter, Skipped
 from werp.pages import ReadOptions, Row, crawl_of_name, crawl_of_warcinfo, row_of, row_of_given
 from werp.progress import Heartbeat
-from werp.read import Record, is_rows, read_records, read_rows
+from werp.read import Damage, Given, Record, is_rows, read_records, read_rows
 from werp.recipe import ExtractOptions, Recipe
 from werp.rundir import new_file
-from werp.signals.base import Rule
 from werp.signals.batch import TextBatch
-from werp.signals.chain import edit
+from werp.signals.chain import edit, warm_up
 from werp.stages.unit import Unit, edits_key
 from werp.tables import DOCUMENTS, DROPPED, FAILED, RECORDS
 
@@ -83,6 +83,7 @@ def write_documents(
     limit: stop after this many pages (HTML, or texts given) of the file; None reads it all.
     """
     meta = Meta()
+    warm_up(recipe.edits(), None)
     guard = guard_for(recipe.extract, recipe.prefilters)
     guard.peak_rss_mb = 0.0
     rows = _timed_rows(_rows(unit, recipe, limit), meta, heartbeat)
@@ -95,7 +96,7 @@ def write_documents(
         pq.ParquetWriter(documents_partial, DOCUMENTS, compression="zstd") as documents,
     ):
         for batch in _batches(_extracted(rows, guard, meta)):
-            _write_batch(batch, recipe.edits(), records, documents, meta)
+            _write_batch(batch, recipe, records, documents, meta)
         meta.extract_peak_rss_mb = guard.peak_rss_mb
         records.add_key_value_metadata({"werp.meta": json.dumps(meta.__dict__)})
 
@@ -103,36 +104,57 @@ def write_documents(
 def _rows(unit: Unit, recipe: Recipe, limit: int | None) -> Iterator[Row]:
     prefilters = [prefilter for prefilter in recipe.prefilters if isinstance(prefilter, PagePrefilter)]
     pages = 0
-    for row in _file_rows(unit, recipe.read):
+    for row in _file_rows(unit, recipe):
         pages += row.is_page
         if row.html is not None:
-            _prefilter(row, prefilters)
+            _prefilter(row, prefilters, recipe.page_seconds)
         yield row
         if limit is not None and pages >= limit:
             return
 
 
-def _file_rows(unit: Unit, options: ReadOptions) -> Iterator[Row]:
-    name, most = unit.file.name, options.max_record_mb << 20
+def _file_rows(unit: Unit, recipe: Recipe) -> Iterator[Row]:
+    name, options, most = unit.file.name, recipe.read, recipe.read.max_record_mb << 20
     crawl = crawl_of_name(name)
     if is_rows(name):
         for given in read_rows(unit.file.path, options.fields, max_row_bytes=most):
-            yield row_of_given(given, name, crawl, options)
+            yield _row(row_of_given, given, name, crawl, recipe)
         return
     for item in read_records(unit.file.path, max_block_bytes=most):
         if isinstance(item, Record) and item.record_type == "warcinfo":
             crawl = crawl_of_warcinfo(item) or crawl
-        yield row_of(item, name, crawl, options)
+        yield _row(row_of, item, name, crawl, recipe)
 
 
-def _prefilter(row: Row, prefilters: Sequence[PagePrefilter]) -> None:
+def _row(
+    read: Callable[[Any, str, str | None, ReadOptions], Row],
+    item: Record | Given | Damage,
+    name: str,
+    crawl: str | None,
+    recipe: Recipe,
+) -> Row:
+    """What `read` makes of an item; where that fails, a row of the item's place and address."""
+    found = attempt(lambda: read(item, name, crawl, recipe.read), "read", "record", recipe.page_seconds)
+    if not isinstance(found, Failure):
+        return found
+    known = {key: getattr(item, key, None) for key in ("url", "record_type", "date")}
+    row = Row({"warc_file": name, "warc_offset": item.offset, "crawl": crawl, **known})
+    return row.settle(FAILED, *found)
+
+
+def _prefilter(row: Row, prefilters: Sequence[PagePrefilter], seconds: float) -> None:
     """Settle a page that one of the prefilters skips."""
-    assert row.html is not None
-    for prefilter in prefilters:
-        skipped = prefilter.skips(row.columns["url"] or "", row.columns.get("mime"), row.html)
-        if skipped is not None:
-            row.settle(DROPPED, "prefilter", *skipped)
-            return
+
+    def work() -> Skipped | None:
+        assert row.html is not None
+        url, mime = row.columns["url"] or "", row.columns.get("mime")
+        return next(filter(None, (prefilter.skips(url, mime, row.html) for prefilter in prefilters)), None)
+
+    found = attempt(work, "prefilter", "page", seconds)
+    if isinstance(found, Failure):
+        row.settle(FAILED, *found)
+    elif found is not None:
+        row.settle(DROPPED, "prefilter", *found)
 
 
 def _timed_rows(rows: Iterator[Row], meta: Meta, heartbeat: Heartbeat) -> Iterator[Row]:
@@ -217,7 +239,7 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 def _write_batch(
     batch: list[Row],
-    rules: Sequence[Rule],
+    recipe: Recipe,
     records: pq.ParquetWriter,
     documents: pq.ParquetWriter,
     meta: Meta,
@@ -244,29 +266,44 @@ def _write_batch(
     records.write_table(pa.Table.from_pylist([row.columns for row in batch], RECORDS))
     if texts:
         meta.text_bytes += sum(len(row["text"].encode()) for row in texts)
-        documents.write_table(_edited(texts, rules))
+        documents.write_table(_edited(texts, recipe))
 
 
-def _edited(rows: list[dict[str, Any]], rules: Sequence[Rule]) -> pa.Table:
-    """Documents with the spans that the rules take out, and the hash of the text that is left."""
-    batch = TextBatch(
-        [row["id"] for row in rows], [row["url"] or "" for row in rows], [row["text"] for row in rows]
-    )
-    for row, spans in zip(rows, edit(rules, batch), strict=True):
-        row["removed"] = [span._asdict() for span in spans]
-        row["text_sha256"] = hashlib.sha256(apply_edits(row["text"], spans).encode()).hexdigest()
+def _edited(rows: list[dict[str, Any]], recipe: Recipe) -> pa.Table:
+    """Documents with the spans that the rules take out, and the hash of the text that is left.
+
+    A document that a rule fails on keeps its text and has `failure`: under other rules it may be fine.
+    """
+    rules = recipe.edits()
+
+    def work(some: Sequence[dict[str, Any]]) -> list[tuple[list[Span], str]]:
+        ids, urls, texts = ([row[name] or "" for row in some] for name in ("id", "url", "text"))
+        edits = edit(rules, TextBatch(ids, urls, texts))
+        return [(spans, _sha256(apply_edits(text, spans))) for text, spans in zip(texts, edits, strict=True)]
+
+    for some, found in in_turn(rows, work, "filter", "line rules", recipe.page_seconds):
+        failure = found._asdict() if isinstance(found, Failure) else None
+        edited = [([], _sha256(some[0]["text"]))] if isinstance(found, Failure) else found
+        for row, (spans, sha256) in zip(some, edited, strict=True):
+            row["removed"], row["text_sha256"] = [span._asdict() for span in spans], sha256
+            row["failure"] = failure
     return pa.Table.from_pylist(rows, DOCUMENTS)
 
 
-def write_edited(stored: Path, target: Path, rules: Sequence[Rule], temporary: Path) -> None:
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_edited(stored: Path, target: Path, recipe: Recipe, temporary: Path) -> None:
     """A documents table under other line rules, from a stored one: no archive is opened."""
+    warm_up(recipe.edits(), None)
     with (
         pq.ParquetFile(stored) as source,
         new_file(target, temporary) as partial,
         pq.ParquetWriter(partial, DOCUMENTS, compression="zstd") as documents,
     ):
         for batch in source.iter_batches(1024):
-            documents.write_table(_edited(batch.to_pylist(), rules))
+            documents.write_table(_edited(batch.to_pylist(), recipe))
 
 
 def _clean(columns: dict[str, Any]) -> dict[str, Any]:
@@ -298,7 +335,7 @@ def ensure_documents(
             if edits_key(found[1].name) == edits_key(unit.documents):
                 _link(found[1], documents, work / "tmp")
             else:
-                write_edited(found[1], documents, recipe.edits(), work / "tmp")
+                write_edited(found[1], documents, recipe, work / "tmp")
             _link(found[0], records, work / "tmp")
     return read_meta(records)
 

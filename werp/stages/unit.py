@@ -16,12 +16,14 @@ from werp.signals.base import EditRule
 
 #: The sources that a table follows from, beside the libraries in its key.
 _DOCUMENT_SOURCES = (
-    "read", "extract", "pages.py", "language.py", "lists.py", "signals/url.py", "tables.py",
+    "read", "extract", "pages.py", "language.py", "lists.py", "signals/url.py", "tables.py", "clock.py",
     "stages/documents.py",
 )  # fmt: skip
 _EDIT_SOURCES = ("edits.py", "signals", "decontaminate")
-_SIGNAL_SOURCES = ("signals", "edits.py", "lists.py", "language.py", "tables.py", "stages/signals.py",
-    "quality/classifier.py", "decontaminate")  # fmt: skip
+_SIGNAL_SOURCES = (
+    "signals", "clock.py", "edits.py", "lists.py", "language.py", "tables.py", "stages/signals.py",
+    "quality/classifier.py", "decontaminate",
+)  # fmt: skip
 
 
 _NO_EDITS = "none"
@@ -51,6 +53,7 @@ def units_of(files: list[InputFile], recipe: Recipe, limit: int | None) -> list[
         "extractors": [extractor.version for extractor in recipe.extract.extractors],
         "warcio": version("warcio"),
         "limit": limit,
+        "page_seconds": recipe.page_seconds,
     }
     if recipe.prefilters:
         extract["prefilters"] = [prefilter.key_parameters() for prefilter in recipe.prefilters]
@@ -77,7 +80,7 @@ def units_of(files: list[InputFile], recipe: Recipe, limit: int | None) -> list[
 
 def _measured(recipe: Recipe) -> dict[str, object]:
     """What the signals follow from: the rules' parameters, and for each the edits that come before it."""
-    measured: dict[str, object] = {"segmenter": None}
+    measured: dict[str, object] = {"segmenter": None, "page_seconds": recipe.page_seconds}
     if recipe.segmenter == "icu":  # its dictionaries follow its release
         measured["segmenter"] = ["icu4py", version("icu4py")]
     before: list[list[object]] = []

@@ -171,7 +171,7 @@ def _drops(
     drops: list[dict[str, Any]] = []
     for index, (name, verdict) in enumerate(zip(names, ruled, strict=True)):
         if verdict["stage"] is not None:
-            drops.append({"outcome": DROPPED, **verdict})
+            drops.append(verdict)
         elif name in dropped:
             drops.append({"outcome": DROPPED, "stage": "dedup", **dropped[name]})
         elif poor is not None and poor.rule[index] is not None:

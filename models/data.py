@@ -55,21 +55,25 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A mapped token folder; `metadata` is what its writer put into the schema."""
+    """A mapped token folder; `metadata` is what its writer put into the schema.
+
+    offsets, text_bytes: where each document begins, in tokens and in UTF-8 bytes of text.
+    """
 
     folder: Path
     tokens: NDArray[Any]
     offsets: NDArray[np.int64]
+    text_bytes: NDArray[np.int64]
     metadata: dict[str, Any]
 
     @classmethod
     def open(cls, folder: Path) -> Tokens:
         """Map the two tables; ModelError when a file is missing, malformed or the two disagree."""
-        tokens, metadata = _map(folder / "tokens.arrow")
-        offsets, _ = _map(folder / "offsets.arrow")
+        (tokens,), metadata = _map(folder / "tokens.arrow", "token")
+        (offsets, text_bytes), _ = _map(folder / "offsets.arrow", "offset", "byte")
         if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(tokens):
             raise ModelError(f"{folder}: offsets.arrow does not belong to tokens.arrow; tokenize again")
-        return cls(folder, tokens, offsets, metadata)
+        return cls(folder, tokens, offsets, text_bytes, metadata)
 
     @property
     def stretches(self) -> list[Stretch]:
@@ -114,18 +118,40 @@ class Tokens:
         targets = ids[:, 1:].masked_fill(documents[:, 1:] != documents[:, :-1], IGNORED)
         return Batch(ids[:, :-1], targets, documents[:, :-1])
 
+    def bytes_of(self, targets: Tensor, documents: Tensor, lengths: NDArray[np.int64]) -> Tensor:
+        """Bytes of text (B, T), float64, that targets stand for; a document's add up to its text's.
 
-def _map(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
+        What a tokenizer's normalizer took from a text or put into it is shared out over the document's tokens
+        by the lengths of what they spell, one byte at least.
+
+        documents: of the positions, as `batch` gives them. lengths: by id, see `token_bytes`.
+        """
+        weights = np.maximum(lengths, 1)
+        weights[self.metadata["end_token"]] = 0
+        # A window's last target is ignored where it is another document's.
+        owners = torch.cat((documents[:, 1:], documents[:, -1:]), dim=1).numpy() - 1
+        scale = np.zeros(owners.max() + 1)
+        for document in np.unique(owners):
+            begin, end = self.offsets[document : document + 2]
+            spelled = int(weights[self.tokens[begin:end]].sum())
+            if spelled:
+                scale[document] = np.diff(self.text_bytes[document : document + 2])[0] / spelled
+        sizes = weights[targets.clamp(min=0).numpy()] * scale[owners]
+        return torch.from_numpy(sizes * (targets != IGNORED).numpy())
+
+
+def _map(path: Path, *columns: str) -> tuple[list[NDArray[Any]], dict[str, Any]]:
     try:
         with pa.memory_map(str(path)) as source:
             reader = pa.ipc.open_file(source)
-            column = reader.get_batch(0).column(0)
+            batch = reader.get_batch(0)
             metadata = json.loads((reader.schema.metadata or {})[b"werp.tokens"])
-            for key in ("vocabulary", "tokens_sha256", "tokenizer_sha256"):
+            for key in ("vocabulary", "end_token", "tokens_sha256", "tokenizer_sha256"):
                 metadata[key]
+            arrays = [batch.column(column).to_numpy(zero_copy_only=True) for column in columns]
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: not a token table ({error}); write it with werp tokenize") from error
-    return column.to_numpy(zero_copy_only=True), metadata
+    return arrays, metadata
 
 
 class TrainingWindows:

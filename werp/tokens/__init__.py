@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from werp.tokens.build import tokenize
     from werp.tokens.folder import Metadata
-    from werp.tokens.vocabulary import END
+    from werp.tokens.plain import END
 
 __all__ = ["END", "Metadata", "tokenize"]
 
 
-_HOMES = {"tokenize": "build", "Metadata": "folder", "END": "vocabulary"}
+_HOMES = {"tokenize": "build", "Metadata": "folder", "END": "plain"}
 
 
 def __getattr__(name: str) -> Any:

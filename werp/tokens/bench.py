@@ -20,13 +20,13 @@ from tokenizers import Tokenizer
 
 from werp.tokens.encode import encode_file
 from werp.tokens.folder import Part
+from werp.tokens.plain import plain
 from werp.tokens.sources import BATCH, texts
-from werp.tokens.vocabulary import prepare
 
 
 def measure(file: Path, tokenizer_file: Path, rounds: int, characters: int) -> dict[str, Any]:
     """Tokens a second of both, on the first `characters` of a file."""
-    tokenizer = prepare(Tokenizer.from_file(str(tokenizer_file)))
+    tokenizer = plain(Tokenizer.from_file(str(tokenizer_file)))
     documents: list[str] = []
     for batch in texts(file):
         documents += batch
@@ -34,8 +34,8 @@ def measure(file: Path, tokenizer_file: Path, rounds: int, characters: int) -> d
             break
     library, ours, count = [], [], 0
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "texts.jsonl"
-        plain.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents), "utf-8")
+        file = Path(folder) / "texts.jsonl"
+        file.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents), "utf-8")
         part = Part(Path(folder) / "ids", Path(folder) / "lengths")
         for _ in range(rounds):
             begin = time.perf_counter()
@@ -45,7 +45,7 @@ def measure(file: Path, tokenizer_file: Path, rounds: int, characters: int) -> d
                 count += sum(len(encoding) for encoding in encodings)
             library.append(count / (time.perf_counter() - begin))
             begin = time.perf_counter()
-            encode_file(plain, "text", tokenizer, part)
+            encode_file(file, "text", tokenizer, part)
             ours.append(count / (time.perf_counter() - begin))
     whole, alone = statistics.median(ours), statistics.median(library)
     return {

@@ -13,8 +13,9 @@ from werp.errors import WerpError
 from werp.progress import Work, say, shown
 from werp.tokens.encode import encode_named
 from werp.tokens.folder import FILES, PROGRESS, Metadata, Part, assemble, put, refuse_foreign, staging
+from werp.tokens.plain import END, plain
 from werp.tokens.sources import Band, shard_files
-from werp.tokens.vocabulary import END, TRAINED_ON, entries, load, train_bpe
+from werp.tokens.vocabulary import TRAINED_ON, entries, load, train_bpe
 
 #: A file, its field, the band, then the files of tokenizer, ids and lengths.
 Task = tuple[str, str, Band | None, str, str, str]
@@ -64,17 +65,20 @@ def tokenize(
         else:
             bpe = load(tokenizer)
             shutil.copyfile(tokenizer, copied)
+        reader = partial / "plain.json"
+        plain(bpe).save(str(reader))
         parts = [Part(partial / f"{i:06d}.ids", partial / f"{i:06d}.lengths") for i in range(len(chosen))]
         size = sum(file.stat().st_size for file in chosen)
         with shown(partial / PROGRESS, Work("tokenizing", len(chosen), size, "documents", "tokens")):
             runner([
-                (str(file.absolute()), field, band, str(copied), str(part.ids), str(part.lengths))
+                (str(file.absolute()), field, band, str(reader), str(part.ids), str(part.lengths))
                 for file, part in zip(chosen, parts, strict=True)
             ])  # fmt: skip
         shutil.rmtree(partial / PROGRESS, ignore_errors=True)
         facts = Metadata(
             documents=0,
             tokens=0,
+            text_bytes=0,
             tokens_sha256="",
             vocabulary=entries(bpe),
             end_token=bpe.token_to_id(END),
@@ -89,7 +93,7 @@ def tokenize(
         )
         metadata = assemble(parts, partial, facts)
         for stray in set(partial.iterdir()) - {partial / name for name in FILES}:
-            stray.unlink()  # the lock, and what a killed task left
+            stray.unlink()  # the lock, the tokenizer as it read, and what a killed task left
         put(partial, output)
     return metadata
 

@@ -2,11 +2,12 @@
 
     OUTPUT/tokenizer.json   Hugging Face `tokenizers` form
     OUTPUT/tokens.arrow     column `token`: uint16, or uint32 from 65,536 entries on
-    OUTPUT/offsets.arrow    column `offset`: int64, documents + 1 of them, the first 0
+    OUTPUT/offsets.arrow    columns `offset`, `byte`: int64, documents + 1 of them, the first 0
 
-Document i is tokens[offsets[i]:offsets[i + 1]] and ends with `<|endoftext|>`. Both tables are uncompressed
-Arrow IPC of a single batch, so that a reader maps them and sees one NumPy array each. Both carry metadata
-(see `Metadata`) under the schema key `werp.tokens`.
+Document i is tokens[offsets[i]:offsets[i + 1]] and ends with `<|endoftext|>`. `byte` counts the UTF-8 bytes of
+the texts as they were given; what a tokenizer's normalizer makes of them may be shorter or longer. Both tables
+are uncompressed Arrow IPC of a single batch, so that a reader maps them and sees one NumPy array a column.
+Both carry metadata (see `Metadata`) under the schema key `werp.tokens`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Metadata(BaseModel):
     format: Literal["werp.tokens.v1"] = "werp.tokens.v1"
     documents: int
     tokens: int
+    text_bytes: int
     tokens_sha256: str
     vocabulary: int
     end_token: int
@@ -54,7 +56,7 @@ class Metadata(BaseModel):
 
 @dataclass(frozen=True)
 class Part:
-    """One input file encoded: raw ids with end tokens, and the int64 length of each document."""
+    """One input file encoded: raw ids with end tokens; of each document, tokens and bytes of text (int64)."""
 
     ids: Path
     lengths: Path
@@ -72,13 +74,18 @@ def assemble(parts: Iterable[Part], folder: Path, facts: Metadata) -> Metadata:
     mapped.
     """
     kind = token_type(facts.vocabulary)
-    digest, tokens, documents = hashlib.sha256(), 0, 0
-    with (folder / "tokens.raw").open("wb") as buffer, (folder / "offsets.raw").open("wb") as offsets:
-        offsets.write(np.zeros(1, "<i8").tobytes())
+    digest = hashlib.sha256()
+    total, documents = np.zeros(2, "<i8"), 0  # tokens and bytes of text
+    raw = {name: (folder / f"{name}.raw").open("wb") for name in ("token", "offset", "byte")}
+    with raw["token"] as buffer, raw["offset"] as offsets, raw["byte"] as text_bytes:
+        for file in (offsets, text_bytes):
+            file.write(np.zeros(1, "<i8").tobytes())
         for part in parts:
-            lengths = np.fromfile(part.lengths, "<i8")
-            offsets.write((tokens + np.cumsum(lengths)).astype("<i8").tobytes())
-            tokens, documents = tokens + int(lengths.sum()), documents + len(lengths)
+            lengths = np.fromfile(part.lengths, "<i8").reshape(-1, 2)
+            ends = total + np.cumsum(lengths, axis=0)
+            for file, column in ((offsets, 0), (text_bytes, 1)):
+                file.write(ends[:, column].astype("<i8").tobytes())
+            total, documents = total + lengths.sum(axis=0), documents + len(lengths)
             with part.ids.open("rb") as source:
                 while block := source.read(BUFFER):
                     digest.update(block)
@@ -88,25 +95,33 @@ def assemble(parts: Iterable[Part], folder: Path, facts: Metadata) -> Metadata:
     if not documents:
         band = f" with {facts.band}" if facts.band else ""
         raise WerpError(f"the input holds no document{band}")
-    done = facts.model_copy(
-        update={"documents": documents, "tokens": tokens, "tokens_sha256": digest.hexdigest()}
-    )
+    counts = {"documents": documents, "tokens": int(total[0]), "text_bytes": int(total[1])}
+    done = facts.model_copy(update={**counts, "tokens_sha256": digest.hexdigest()})
     arrow = pa.uint16() if kind.itemsize == 2 else pa.uint32()
-    _wrap(folder, "tokens", pa.field("token", arrow, nullable=False), tokens, done)
-    _wrap(folder, "offsets", pa.field("offset", pa.int64(), nullable=False), documents + 1, done)
+    _wrap(folder, "tokens", {"token": arrow}, done.tokens, done)
+    _wrap(folder, "offsets", {"offset": pa.int64(), "byte": pa.int64()}, documents + 1, done)
     return done
 
 
-def _wrap(folder: Path, name: str, field: pa.Field, length: int, metadata: Metadata) -> None:
-    """Copy NAME.raw into NAME.arrow as one batch; the raw file is mapped, so memory stays flat."""
-    schema = pa.schema([field], metadata={"werp.tokens": metadata.model_dump_json()})
-    with pa.memory_map(str(folder / f"{name}.raw")) as raw:
-        column = pa.Array.from_buffers(field.type, length, [None, raw.read_buffer()])
+def _wrap(folder: Path, name: str, columns: dict[str, pa.DataType], length: int, metadata: Metadata) -> None:
+    """Copy COLUMN.raw of each column into NAME.arrow as one batch; they are mapped, so memory stays flat."""
+    schema = pa.schema(
+        [pa.field(column, kind, nullable=False) for column, kind in columns.items()],
+        metadata={"werp.tokens": metadata.model_dump_json()},
+    )
+    files = [folder / f"{column}.raw" for column in columns]
+    with contextlib.ExitStack() as maps:
+        buffers = [maps.enter_context(pa.memory_map(str(file))).read_buffer() for file in files]
+        arrays = [
+            pa.Array.from_buffers(kind, length, [None, buffer])
+            for kind, buffer in zip(columns.values(), buffers, strict=True)
+        ]
         with (folder / f"{name}.arrow").open("wb") as file:
             with pa.ipc.new_file(file, schema) as writer:
-                writer.write_batch(pa.record_batch([column], schema=schema))
+                writer.write_batch(pa.record_batch(arrays, schema=schema))
             sync(file)
-    (folder / f"{name}.raw").unlink()
+    for raw in files:
+        raw.unlink()
 
 
 def refuse_foreign(output: Path) -> None:

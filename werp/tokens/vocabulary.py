@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from werp.errors import WerpError
+from werp.tokens.plain import END
 from werp.tokens.sources import Band, texts
 
-END = "<|endoftext|>"
 #: A vocabulary is trained on at most this many characters, from the first document on: the
 #: trainer holds every distinct word in memory.
 TRAINED_ON = 50_000_000
@@ -63,16 +63,6 @@ def load(path: Path) -> Tokenizer:
         ) from error
     if tokenizer.token_to_id(END) is None:
         raise WerpError(f"--tokenizer {path}: has no token {END}, which ends every document")
-    return tokenizer
-
-
-def prepare(tokenizer: Tokenizer) -> Tokenizer:
-    """Switch off what would change a document: truncation, padding, special tokens spelled in its text."""
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    # A text that spells the end token must not end its document.
-    tokenizer.add_special_tokens([AddedToken(END, normalized=False)])  # in some files it is not a special one
-    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

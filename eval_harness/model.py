@@ -67,6 +67,9 @@ class TokenModel(Protocol):
     shares_prefix: whether `rows` takes prefixes and branches; else every row is a trunk of its own.
     budget: tokens a batch may hold, B x T with the padding.
     call: tokens that a batch costs whatever it holds: what starting it takes.
+
+    Two more it may have: `cuts`, whether its tokenizer lets texts be cut before blanks (left out: every
+    request is encoded whole, see `eval_harness.encode`), and `start`, the ids that stand before every text.
     """
 
     name: str
@@ -77,7 +80,7 @@ class TokenModel(Protocol):
     call: int
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, without special tokens around it."""
+        """Ids of each text, without special tokens around it or in it: one that is spelled is text."""
         ...
 
     def prefixes(self, tokens: Sequence[Sequence[int]]) -> Any:

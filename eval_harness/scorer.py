@@ -85,7 +85,8 @@ class Scorer:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        self.encoder = Encoder(self.model.encode)
+        self.encoder = Encoder(self.model.encode, getattr(self.model, "cuts", False))
+        self.start: list[int] = list(getattr(self.model, "start", ()))
 
     def score(self, asks: Sequence[Ask], progress: Callable[[int], None] | None = None) -> list[Answer]:
         """The answer to each ask, in order. `progress` is told how many more are done.
@@ -146,15 +147,30 @@ class Scorer:
                 triples.append((stem, bare, item[len(bare) :] + continuation))
                 owners.append((i, context, continuation))
         found: dict[int, list[tuple[list[int], int]]] = {}
-        for (i, context, continuation), joined in zip(owners, self.encoder.join(triples), strict=True):
-            if not 1 <= joined[1] < len(joined[0]):  # would be certain, or follow nothing
-                gone = continuation if joined[1] else context
-                raise EvalError(f"the model's tokenizer makes no token of {gone[-80:]!r}: it can't be scored")
-            found.setdefault(i, []).append(joined)
+        for (i, context, continuation), triple, joined in zip(
+            owners, triples, self.encoder.join(triples), strict=True
+        ):
+            whole, begin = [*self.start, *joined[0]], len(self.start) + joined[1]
+            if not 1 <= begin < len(whole):  # would follow nothing, or be certain
+                raise EvalError(self._unscorable(context, continuation, triple, joined[1]))
+            found.setdefault(i, []).append((whole, begin))
         return {
             i: Tree(i, 0, shots, [whole for whole, _ in found[i]], [start for _, start in found[i]])
             for i, shots in wanted.items()
         }
+
+    def _unscorable(self, context: str, continuation: str, triple: tuple[str, str, str], begin: int) -> str:
+        """Why a continuation has no log-probability, in words."""
+        gone = continuation
+        if begin == 0:
+            if self.encoder.encode(["".join(triple[:2])])[0]:
+                return (
+                    f"the continuation {continuation[:80]!r} begins inside the only token that the model's "
+                    f"tokenizer makes of {''.join(triple)[-80:]!r}: no token stands before it that it could "
+                    "be predicted from; begin it with a blank, or give the context more text"
+                )
+            gone = context
+        return f"the model's tokenizer makes no token of {gone[-80:]!r}: it can't be scored"
 
     def _answers(
         self, groups: list[list[Tree]], progress: Callable[[int], None] | None = None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from eval_harness.errors import EvalError
 
 if TYPE_CHECKING:
-    from eval_harness.model import TokenModel
+    from eval_harness.adapters.torch_model import TorchModel
 
 DTYPES = ("auto", "float32", "bfloat16")
 
 
-def load_model(folder: str, device: str = "auto", dtype: str = "auto") -> TokenModel:
+def load_model(folder: str, device: str = "auto", dtype: str = "auto") -> TorchModel:
     """A checkpoint of models.train or a Hugging Face folder, told apart by config.json.
 
     device: cpu, cuda or auto. dtype: float32, bfloat16 or auto, bfloat16 on a GPU.

@@ -52,6 +52,7 @@ class CheckpointModel(TorchModel):
             "device": self.device.type,
             "dtype": str(self.dtype).removeprefix("torch."),
             "shares_prefix": self.shares_prefix,
+            "start_tokens": [],
         }
 
     def _forward(self, tokens_BT: Tensor, positions_BT: Tensor, mask_B1TS: Tensor | None) -> Tensor:

@@ -56,14 +56,14 @@ class BluWerpLM(LM):  # type: ignore[misc]
         return found
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
-        """Log-probability of each whole text after the end-of-text token, in disjoint windows."""
-        ids = self.model.encode(["<|endoftext|>"])[0]
-        if len(ids) != 1:
-            raise EvalError("rolling log-likelihood needs the token <|endoftext|> to start from")
+        """Log-probability of each whole text after the start or end-of-text token, in disjoint windows."""
+        first = self.model.start[-1] if self.model.start else self.model.end
+        if first is None:
+            raise EvalError("rolling log-likelihood needs a start token or <|endoftext|> to start from")
         totals = []
         for request in requests:
             tokens = self.model.encode([request.args[0]])[0]
-            windows = get_rolling_token_windows(tokens, ids[0], self.model.window, context_len=1)
+            windows = get_rolling_token_windows(tokens, first, self.model.window, context_len=1)
             pieces = [make_disjoint_window(window) for window in windows]
             totals.append(sum(answer.log_p[0] for answer in self.scorer.score_tokens(pieces)))
         return totals

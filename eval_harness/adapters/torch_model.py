@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
 from eval_harness.adapters import shared_prefix
+from eval_harness.encode import splits_at_blanks
 from eval_harness.errors import EvalError
 from eval_harness.model import Found, Rows
 from eval_harness.scorer import score_apart
+from werp.tokens.plain import end_of, plain
 
 #: Tokens a batch, B x T: on two CPU cores larger ones were slower, a GPU needs them to be busy.
 BUDGET = {"cpu": 4096, "cuda": 131_072}
@@ -22,7 +25,11 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1}
 
 
 class TorchModel:
-    """Base of the adapters; a subclass sets the attributes and has `_forward` and `_head`."""
+    """Base of the adapters; a subclass sets the attributes and has `_forward` and `_head`.
+
+    tokenizer: reads special tokens that a text spells as text, as `werp tokenize` does.
+    start: ids that stand before every text; end: the one that ends documents, where there is one.
+    """
 
     _forward: Any
     _head: Any
@@ -31,7 +38,10 @@ class TorchModel:
     hard_window: bool
     budget: int
     call: int
-    tokenizer: Any
+    tokenizer: Tokenizer
+    cuts: bool
+    start: tuple[int, ...] = ()
+    end: int | None
     device: torch.device
     dtype: torch.dtype
     shares_prefix: bool
@@ -63,8 +73,10 @@ class TorchModel:
         return score_apart(self, context, continuations)
 
     def _set_up(self, vocabulary: int) -> None:
-        """What follows from device, dtype and forward pass."""
+        """What follows from device, dtype, forward pass and tokenizer."""
         self.vocabulary = vocabulary
+        self.tokenizer = plain(self.tokenizer)
+        self.cuts, self.end = splits_at_blanks(self.tokenizer), end_of(self.tokenizer)
         self.budget, self.call = BUDGET[self.device.type], CALL[self.device.type]
         self.shares_prefix = shared_prefix.agrees(
             self._forward, self._head, vocabulary, self.device, self.dtype, TOLERANCE[self.dtype]

@@ -4,10 +4,10 @@
     OUTPUT/tokens.arrow     column `token`: uint16, or uint32 from 65,536 entries on
     OUTPUT/offsets.arrow    columns `offset`, `byte`: int64, documents + 1 of them, the first 0
 
-Document i is tokens[offsets[i]:offsets[i + 1]] and ends with `<|endoftext|>`. `byte` counts the UTF-8 bytes of
-the texts as they were given; what a tokenizer's normalizer makes of them may be shorter or longer. Both tables
-are uncompressed Arrow IPC of a single batch, so that a reader maps them and sees one NumPy array a column.
-Both carry metadata (see `Metadata`) under the schema key `werp.tokens`.
+Document i is tokens[offsets[i]:offsets[i + 1]] and ends with `<|endoftext|>`. `byte` counts the UTF-8 bytes
+of the texts as they were given; what a tokenizer's normalizer makes of them may be shorter or longer. Both
+tables are uncompressed Arrow IPC of a single batch, so that a reader maps them and sees one NumPy array a
+column. Both carry metadata (see `Metadata`) under the schema key `werp.tokens`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from models.data import Tokens, token_bytes
+from tests.eval_harness.kinds import kinds, trained
 from werp.errors import WerpError
 from werp.tokens import END, tokenize
 from werp.tokens.build import Task, run_here
@@ -37,6 +40,17 @@ from werp.tokens.sources import BATCH, Band, input_files, texts
 TEXTS = [
     f"Document {i} says: rain fell on the {i % 7}th hill, naïve 你好\n\n" * (1 + i % 3) for i in range(150)
 ]
+
+#: Of every kind, and the ones that find an end token in their vocabulary.
+KINDS = {name: made for name, (made, _) in kinds(TEXTS).items()} | {
+    "words at blanks, lower case": trained(
+        "wordlevel", TEXTS, pre_tokenizers.WhitespaceSplit(), normalizers.Lowercase()
+    ),
+    "pieces at blanks": trained("wordpiece", TEXTS, pre_tokenizers.WhitespaceSplit()),
+    "whole words": trained("bpe", TEXTS, pre_tokenizers.WhitespaceSplit()),
+    "bytes for the unknown": trained("unigram", TEXTS, pre_tokenizers.Metaspace()),
+}
+KINDS["whole words"].model.ignore_merges = True
 
 
 def write_run(folder: Path, texts: Sequence[str | None], files: int = 2) -> Path:
@@ -535,3 +549,61 @@ def test_a_job_shows_files_and_tokens_while_it_runs(
     sizes = sum(file.stat().st_size for file in (run / "shards").iterdir())
     assert [sum(column) for column in zip(*seen[-1], strict=True)] == [sizes, 150, metadata.tokens, 3]
     assert not (tmp_path / "out/progress").exists()
+
+
+TEXTS_THAT_SPELL = [
+    f"before {END} after",
+    END,
+    f"{END}{END} x {END}",
+    "<s> a </s> [UNK]",
+    "Naïve  \u00c5ngstr\u00f6m e\u0301 \ufb01ne \u2014 你好 🙂",
+    "  blanks before and behind  ",
+    "plain words of the sun",
+]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_spelled_end_token_ends_no_document_in_any_kind_of_tokenizer(name: str, tmp_path: Path) -> None:
+    """Unigram, WordLevel, WordPiece and BPE with `ignore_merges` look whole pieces up; and what a normalizer
+    leaves is not what the text weighs.
+    """
+    path, file = tmp_path / "tokenizer.json", tmp_path / "a.jsonl"
+    KINDS[name].save(str(path))
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS_THAT_SPELL))
+    metadata = tokenize(None, tmp_path / "out", path, files=[file])
+    tokens = column(tmp_path / "out/tokens.arrow")
+    offsets = pa.ipc.open_file(pa.memory_map(str(tmp_path / "out/offsets.arrow"))).get_batch(0)
+    assert (tokens == metadata.end_token).sum() == metadata.documents == len(TEXTS_THAT_SPELL)
+    assert (tokens[offsets["offset"].to_numpy()[1:] - 1] == metadata.end_token).all()
+    sizes = [len(text.encode()) for text in TEXTS_THAT_SPELL]
+    assert np.diff(offsets["byte"].to_numpy()).tolist() == sizes
+    assert metadata.text_bytes == sum(sizes)
+    # Where nothing is spelled the library's own ids are written.
+    start, end = offsets["offset"].to_numpy()[-2:]
+    alone = KINDS[name].encode(TEXTS_THAT_SPELL[-1], add_special_tokens=False).ids
+    assert tokens[start : end - 1].tolist() == alone
+    assert (tmp_path / "out/tokenizer.json").read_bytes() == path.read_bytes()
+    # The held-out bytes are the texts', shared out over their tokens.
+    held = Tokens.open(tmp_path / "out")
+    whole = held.batch(np.array([0]), len(tokens) - 1)
+    found = held.bytes_of(whole.targets, whole.documents, token_bytes(Tokenizer.from_file(str(path))))
+    weights = np.maximum(token_bytes(Tokenizer.from_file(str(path))), 1)
+    weights[metadata.end_token] = 0
+    lost = 0.0  # a document's first token is given
+    for (begin, end), size in zip(pairwise(offsets["offset"].to_numpy()), sizes, strict=True):
+        lost += size * weights[tokens[begin]] / max(weights[tokens[begin:end]].sum(), 1)
+    assert found.sum().item() == pytest.approx(sum(sizes) - lost)
+
+
+def test_an_unknown_token_that_is_the_end_token_is_refused_where_it_would_end_a_document(
+    tmp_path: Path,
+) -> None:
+    words = Tokenizer(models.WordLevel({END: 0, "sun": 1}, unk_token=END))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "a.jsonl").write_text('{"text": "sun sun"}\n')
+    done = tokenize(None, tmp_path / "out", tmp_path / "tokenizer.json", files=[tmp_path / "a.jsonl"])
+    assert done.tokens == 3
+    (tmp_path / "a.jsonl").write_text('{"text": "sun moon"}\n')
+    with pytest.raises(WerpError, match=r"a\.jsonl: the tokenizer turns what it doesn't know into <"):
+        tokenize(None, tmp_path / "more", tmp_path / "tokenizer.json", files=[tmp_path / "a.jsonl"])

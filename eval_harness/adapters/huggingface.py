@@ -50,14 +50,15 @@ class HuggingFaceModel(TorchModel):
         except Exception as error:
             raise EvalError(f"--model {folder}: can't be loaded by transformers: {error}") from error
         config = self.model.config
-        self.window = int(getattr(config, "max_position_embeddings", 0) or 2048)
+        ends = getattr(config, "max_seq_len", None)  # of MPT, whose table of distances ends there
+        self.window = int(getattr(config, "max_position_embeddings", None) or ends or 2048)
         positions = examine(self.model, self.window, TOLERANCE[dtype])
         if not positions.causal:
             raise EvalError(
                 f"--model {folder}: its tokens see those after them, so that it can't be asked for the next "
                 'one; name a decoder (for a BERT that was trained as one, "is_decoder": true in config.json)'
             )
-        self.hard_window = positions.table is not None
+        self.hard_window = positions.table is not None or ends is not None
         self.window = min(self.window, positions.table or self.window)
         self.device, self.dtype = torch.device(device), dtype
         self.model.to(self.device)

@@ -55,7 +55,7 @@ def examine(model: Any, window: int, tolerance: float) -> Positions:
 
     window: positions that its configuration names. tolerance: in spreads of the logits.
     """
-    special = {model.config.pad_token_id, model.config.bos_token_id, model.config.eos_token_id}
+    special = {getattr(model.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
     one = next(number for number in range(4) if number not in special)
     beyond = torch.full((1, 1), window)
     fixed = False

@@ -11,13 +11,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from werp.read import Damage, Given, HttpError, Record, parse_http
+from werp.read.mime import begins_as_html, content_type
 from werp.tables import DROPPED, FAILED
 
 _MIB = 1 << 20
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-#: Types under which servers send HTML all the same; such a body is looked at before it is dropped.
-_VAGUE_TYPES = frozenset({"", "unknown/unknown", "application/unknown", "text/unknown", "no-type"})
-_HTML_START = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|\?xml[^>]*>\s*<!doctype\s+html)", re.I | re.S)  # noqa: E501  # fmt: skip
+#: Types that state none: the first bytes of such a body are looked at. The first three are MIME Sniffing's.
+_VAGUE_TYPES = frozenset({"", "unknown/unknown", "application/unknown", "text/unknown"})
+#: What Tika calls that it does not know.
+_UNKNOWN = frozenset({"", "application/octet-stream"})
 _PAGE_RECORDS = frozenset({"response", "resource"})
 #: What stands for the extractor where the input holds text already.
 GIVEN = "given"
@@ -92,7 +94,7 @@ def row_of(item: Record | Damage, warc_file: str, crawl: str | None, options: Re
         return row.settle(FAILED, "read", "truncated", item.damage.cause)
     if item.damage is not None:
         row.casualties.append(f"read: {item.damage.rule}: {item.damage.cause}")
-    wet = item.record_type == "conversion" and item.headers.get("content-type", "").startswith("text/plain")
+    wet = item.record_type == "conversion" and _stated(item)[0] == "text/plain"
     if item.record_type not in _PAGE_RECORDS and not wet:
         return row.settle(DROPPED, "read", "record_type", item.record_type)
     if item.block is None:
@@ -105,8 +107,12 @@ def _content(row: Row, item: Record, block: bytes, options: ReadOptions) -> Row:
     if item.record_type == "conversion":
         return _wet_text(row, block, options)
     if item.record_type == "response" and not _is_plain(item):
-        return _http_page(row, block, options)
-    return _page(row, block, item.headers.get("content-type", ""), options)
+        return _http_page(row, item, block, options)
+    return _page(row, item, block, item.headers.get("content-type", ""), options)
+
+
+def _stated(item: Record) -> tuple[str, str | None]:
+    return content_type(item.headers.get("content-type"))
 
 
 def row_of_given(item: Given | Damage, name: str, crawl: str | None, options: ReadOptions) -> Row:
@@ -154,33 +160,46 @@ def _is_plain(item: Record) -> bool:
     return scheme in {"dns", "ftp", "whois", "file", "filedesc", "gopher"}
 
 
-def _http_page(row: Row, block: bytes, options: ReadOptions) -> Row:
+def _http_page(row: Row, item: Record, block: bytes, options: ReadOptions) -> Row:
     try:
         message = parse_http(block, max_body_bytes=options.max_page_mb * _MIB)
     except HttpError as error:
         threshold = f"read.max_page_mb={options.max_page_mb}" if error.rule == "too_large" else None
         return row.settle(FAILED, "read", error.rule, error.cause, threshold)
+    row.casualties += [f"read: {note}" for note in message.notes]
     row.columns["http_status"] = message.status
     if not 200 <= message.status < 300:
         return row.settle(DROPPED, "read", "http_status", str(message.status))
-    return _page(row, message.body, message.headers.get("content-type", ""), options)
+    return _page(row, item, message.body, message.headers.get("content-type", ""), options)
 
 
-def _page(row: Row, body: bytes, content_type: str, options: ReadOptions) -> Row:
-    mime = content_type.partition(";")[0].strip().lower()
+def _page(row: Row, item: Record, body: bytes, stated: str, options: ReadOptions) -> Row:
+    mime = content_type(stated)[0]
     row.columns["mime"] = mime or None
     if not body.strip():
         return row.settle(DROPPED, "read", "empty_body", None)
-    if mime not in _HTML_TYPES and not (mime in _VAGUE_TYPES and _HTML_START.match(body[:4096])):
-        return row.settle(DROPPED, "read", "mime", mime or "not stated")
+    identified = content_type(item.headers.get("warc-identified-payload-type"))[0]
+    if not _is_html(body, mime, identified):
+        kind = mime if identified in _UNKNOWN else identified
+        return row.settle(DROPPED, "read", "mime", kind or "not stated")
     if len(body) > options.max_page_mb * _MIB:
         return row.settle(
             FAILED, "read", "too_large", str(len(body)), f"read.max_page_mb={options.max_page_mb}"
         )
     _identify(row, body)
-    row.html, row.content_type = body, content_type
+    row.html, row.content_type = body, stated
     row.is_page = True
     return row
+
+
+def _is_html(body: bytes, mime: str, identified: str) -> bool:
+    """Whether a body is HTML: by what its crawler found it to be, else by its server, else by its bytes.
+
+    The crawler's word (`WARC-Identified-Payload-Type`) comes first, as it does where FineWeb chose its pages.
+    """
+    if identified not in _UNKNOWN:
+        return identified in _HTML_TYPES
+    return mime in _HTML_TYPES or (mime in _VAGUE_TYPES and begins_as_html(body))
 
 
 def document_id(warc_file: str, warc_offset: int, payload_digest: str) -> str:

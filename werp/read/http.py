@@ -1,92 +1,142 @@
-"""HTTP messages as archives hold them: status, headers, body decoded within a cap."""
+"""HTTP messages as archives hold them: status, headers, body decoded within a cap.
+
+A head is read as browsers, curl and warcio read it. Sources: RFC 9112 (lines, folding, chunks), RFC 9110
+section 5.3 (repeated headers); where servers break them, what Chrome's parser does.
+"""
 
 from __future__ import annotations
 
 import re
-import zlib
 from dataclasses import dataclass
 
-import brotli
-import zstandard
+from werp.read.coding import HttpError, undo
+from werp.read.mime import begins_as_html
 
-_ZSTD_WINDOW = 8 << 20  # the most that RFC 8878 lets a content encoding ask for
-_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
+__all__ = ["HttpError", "HttpMessage", "parse_http"]
 
-
-class HttpError(Exception):
-    """A message that can't be decoded: `rule` as the ledger names it, and the cause."""
-
-    def __init__(self, rule: str, cause: str) -> None:
-        super().__init__(cause)
-        self.rule, self.cause = rule, cause
+#: A head ends with a blank line, or where a line begins with "<", which no header's name can.
+_HEAD_END = re.compile(rb"\n(?:\r*\n|(?=<))")
+_CR_HEAD_END = re.compile(rb"\r\r\n?|\n\r*\n|[\r\n](?=<)")
+_LINE_END = re.compile(rb"\r*(?:\n|\Z)")
+#: As Chrome does: line ends before it are skipped, and up to four other bytes.
+_STATUS_LINE = re.compile(
+    rb"[\r\n\t ]*[^\r\n<]{0,4}?"
+    rb"((?:HTTP/[0-9]+(?:\.[0-9]+)?(?=[\t\r\n ]|\Z)|(?:HTTP|ICY)(?=[\t ]+[0-9]))[^\r\n]*)",
+    re.I,
+)
+_STATUS = re.compile(r"\S+[ \t]+([0-9]{1,3})")
+_OWS = " \t\r"
+_CHUNK_SIZE = re.compile(rb"[ \t\r\n]*([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*)?\r*\n")
+_LAST_CHUNK = re.compile(rb"[ \t\r\n]*0+[ \t]*(?:;[^\n]*)?\r*$")
 
 
 @dataclass(frozen=True)
 class HttpMessage:
-    """Status, headers (lower-case names) and the decoded body."""
+    """Status, headers (lower-case names; a repeated one is a list) and the decoded body.
+
+    notes: what was wrong with it though it could be read, each `rule: cause`.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    notes: tuple[str, ...] = ()
 
 
 def parse_http(block: bytes, *, max_body_bytes: int) -> HttpMessage:
     """Parse a response. Raises `HttpError`: `http_malformed`, `content_encoding` or `too_large`."""
-    end, gap = min(
-        ((at, len(mark)) for mark in (b"\r\n\r\n", b"\n\n") if (at := block.find(mark)) >= 0),
-        default=(len(block), 0),
-    )
-    lines = block[:end].decode("latin-1").splitlines()
-    words = lines[0].split() if lines else []
-    if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1][:3].isdigit():
-        raise HttpError("http_malformed", f"no status line: {lines[0][:80] if lines else ''!r}")
-    headers = {
-        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
-    }
-    body = block[end + gap :]
-    if "chunked" in headers.get("transfer-encoding", "").lower():
-        body = _unchunk(body)
-    for encoding in reversed(headers.get("content-encoding", "").lower().replace(" ", "").split(",")):
-        body = _decode(body, encoding, max_body_bytes)
+    notes: list[str] = []
+    status, headers, body = _head(block, notes)
+    while 100 <= status < 200 and status != 101 and _STATUS_LINE.match(body):  # only announced the response
+        status, headers, body = _head(body, notes)
+    for coding in reversed(_tokens(headers.get("transfer-encoding", ""))):
+        body = _unchunk(body, notes) if coding == "chunked" else undo(body, coding, max_body_bytes, notes)
+    for coding in reversed(_tokens(headers.get("content-encoding", ""))):
+        body = undo(body, coding, max_body_bytes, notes)
     if len(body) > max_body_bytes:
         raise HttpError("too_large", str(len(body)))
-    return HttpMessage(int(words[1][:3]), headers, body)
+    return HttpMessage(status, headers, body, tuple(notes))
 
 
-def _unchunk(body: bytes) -> bytes:
+def _head(block: bytes, notes: list[str]) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and what follows them."""
+    first = _STATUS_LINE.match(block)
+    if first is None:
+        if begins_as_html(block):  # HTTP/0.9, or a crawler that kept no head
+            notes.append("head: none: taken for a page from its first byte on")
+            return 200, {}, block
+        shown = block[:80].decode("latin-1").partition("\n")[0]
+        raise HttpError("http_malformed", f"no status line: {shown.rstrip()!r}")
+    bare_cr = _LINE_END.match(block, first.end()) is None
+    end = (_CR_HEAD_END if bare_cr else _HEAD_END).search(block, first.start(1))
+    if end is None or len(end.group()) == 1:
+        notes.append("head: no blank line ends it")
+    head = block[first.start(1) : end.start() if end else len(block)].decode("latin-1")
+    lines = (head.replace("\r\n", "\n").replace("\r", "\n") if bare_cr else head).split("\n")
+    number = _STATUS.match(lines[0])
+    if number is None:
+        notes.append(f"head: no status in {lines[0][:40].rstrip()!r}: taken for 200")
+    return int(number[1]) if number else 200, _headers(lines[1:]), block[end.end() :] if end else b""
+
+
+def _headers(lines: list[str]) -> dict[str, str]:
+    """Headers by name; a line that begins with a blank continues the one before."""
+    headers: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        if line[:1] in (" ", "\t"):
+            if name:
+                headers[name] = f"{headers[name]} {line.strip(_OWS)}"
+            continue
+        key, colon, value = line.partition(":")
+        name = key.strip(_OWS).lower() if colon else ""
+        if name:
+            headers[name] = f"{headers[name]}, {value.strip(_OWS)}" if name in headers else value.strip(_OWS)
+    return headers
+
+
+def _tokens(value: str) -> list[str]:
+    """The codings of a list, in lower case, without parameters and quotes."""
+    return [token.partition(";")[0].strip("\"' \t\r").lower() for token in value.split(",")] if value else []
+
+
+def _unchunk(body: bytes, notes: list[str]) -> bytes:
+    """A body without its chunks' frames; from where there are none it is taken as it is, as warcio does."""
     pieces: list[bytes] = []
     at = 0
-    while (end := body.find(b"\n", at)) >= 0:
-        digits = body[at:end].split(b";")[0].strip()
-        if not _CHUNK_SIZE.fullmatch(digits):  # archives often keep the header and join the chunks
-            return body if not pieces else b"".join(pieces)
-        size = int(digits, 16)
-        if size == 0:
-            break
-        pieces.append(body[end + 1 : end + 1 + size])
-        at = end + 1 + size
-        at += 2 if body[at : at + 2] == b"\r\n" else 1
-    return b"".join(pieces)
-
-
-def _decode(body: bytes, encoding: str, cap: int) -> bytes:
-    """At most `cap` decoded bytes; of a body that is cut short, what there is."""
-    if encoding in ("", "identity") or not body:
+    while size := _CHUNK_SIZE.match(body, at):
+        length = int(size[1], 16)
+        at = size.end() + length
+        if length == 0:
+            _end_of_chunks(body, at, notes)
+            return b"".join(pieces)
+        pieces.append(body[size.end() : at])
+        if at > len(body):
+            notes.append(f"chunked: cut short: {len(pieces[-1])} bytes of a chunk of {length}")
+            return b"".join(pieces)
+    rest = body[at:]
+    if not pieces:
+        notes.append("chunked: stated, not so coded: taken as it is")
         return body
-    try:
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            raw = encoding == "deflate" and body[0] & 0x0F != 8
-            out = zlib.decompressobj(-15 if raw else 47).decompress(body, cap + 1)
-        elif encoding == "br":
-            out = brotli.Decompressor().process(body, output_buffer_limit=cap + 1)
-        elif encoding == "zstd":
-            out = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(body).read(cap + 1)
-        else:
-            raise HttpError("content_encoding", f"unknown encoding {encoding[:40]!r}")
-    except (zlib.error, brotli.error, zstandard.ZstdError) as error:
-        if body.lstrip()[:1] == b"<":  # archives often keep the header and decode the body
-            return body
-        raise HttpError("content_encoding", f"{encoding}: {error}") from error
-    if len(out) > cap:
-        raise HttpError("too_large", f"more than {cap} bytes once decoded")
-    return out
+    if _LAST_CHUNK.match(rest):
+        return b"".join(pieces)
+    if not rest.strip():
+        notes.append("chunked: no last chunk")
+        return b"".join(pieces)
+    notes.append(
+        f"chunked: no size of a chunk at byte {at}: the {len(rest)} bytes from there are taken as they are"
+    )
+    return b"".join([*pieces, rest.removeprefix(b"\r").removeprefix(b"\n")])
+
+
+def _end_of_chunks(body: bytes, at: int, notes: list[str]) -> None:
+    """Note what stands behind the last chunk and its trailer."""
+    while end := body.find(b"\n", at) + 1:
+        line = body[at:end].strip()
+        if line and b":" not in line:
+            break
+        at = end
+        if not line:
+            break
+    if body[at:].strip():
+        notes.append(f"chunked: {len(body) - at} bytes behind the last chunk are left out")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.job import table
+from werp.ask.what_if import replayed
+from werp.finished import open_run
 from werp.inputs import list_inputs
 from werp.recipe import load_recipe
 from werp.refine import Options, make_plan, refine
@@ -19,6 +22,10 @@ name: t
 extract: {extractors: [resiliparse]}
 rules: [{rule: truncated.v1}]
 """
+
+
+def no_session() -> Any:
+    pytest.fail("a Spark session was asked for")
 
 
 def page(name: str) -> bytes:
@@ -107,3 +114,37 @@ def test_an_arc_header_line_is_read_from_both_ends(tmp_path: Path) -> None:
     records, ledger = table(output, "records"), table(output, "ledger")
     found = [(r["url"], r["date"], v["outcome"]) for r, v in zip(records, ledger, strict=True)]
     assert found == wanted
+
+
+def test_a_record_header_is_split_at_line_feeds_alone(tmp_path: Path) -> None:
+    """Folded lines, UTF-8, and bytes that other readers take for line ends."""
+    odd = "\x85\x0b\x0c\x1c\x1d\x1e\u2028"
+    heads = {
+        "https://a.org/plain": "X-Odd: {odd}WARC-Target-URI: https://b.org/{end}WARC-Target-URI: {url}",
+        "https://a.org/grüße-\u2028-\x85": "WARC-Target-URI: {url}{end}X: y",
+        "https://a.org/%20folded": "WARC-Target-URI: https://a.org/{end} folded{end}X: y",
+        "https://a.org/first": "WARC-Target-URI: {url}{end}WARC-Target-URI: https://b.org/{end}no colon",
+        "https://a.org/angled": "warc-target-uri:<{url}>",
+    }
+    data, wanted = b"", []
+    for end in ("\r\n", "\n"):
+        for url, head in heads.items():
+            block = page(url + end)
+            stated = f"Content-Length: {len(block)}{end}WARC-Type: response{end}WARC-Date: {DATE}{end}"
+            lines = head.format(url=url, odd=odd, end=end)
+            data += f"WARC/1.1{end}{stated}{lines}{end}{end}".encode() + block + b"\r\n\r\n"
+            wanted.append((url, DATE, "kept"))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.warc").write_bytes(data)
+    output = refined(tmp_path)
+    records, ledger = table(output, "records"), table(output, "ledger")
+    found = [(r["url"], r["date"], v["outcome"]) for r, v in zip(records, ledger, strict=True)]
+    assert found == wanted
+
+
+def test_what_if_answers_for_pages_cut_short(truncated: Path) -> None:
+    kept = refined(truncated, ("truncated.drop=[]",))
+    with replayed(open_run(kept), ["truncated.drop=[length]"], no_session) as replay:
+        ledger = pq.read_table(replay.tables[0].ledger).to_pylist()
+    assert [row["url"] for row in ledger if row["rule"] == "truncated.v1.drop"] == ["https://a.org/length"]
+    assert not replay.measured_again

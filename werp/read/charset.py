@@ -97,9 +97,10 @@ def _utf_8(html: bytes, *, declared_single: bool | None) -> str | None:
     if html.isascii():
         return None
     try:
-        text = html.decode()
+        text, used = codecs.utf_8_decode(html, "strict", False)  # a cut page may end inside a character
     except UnicodeDecodeError:
         return None
+    text += "\ufffd" * (used < len(html))
     if _distinct(_WIDE if declared_single is False else _BEYOND, text) >= _ENOUGH:
         return text
     if declared_single is False:
@@ -124,11 +125,15 @@ def _detected(html: bytes) -> tuple[str, str]:
         return html.decode(), "utf-8"
     if (text := _utf_8(html, declared_single=None)) is not None:
         return text, "utf-8"
+    beyond = len(html.translate(None, _ASCII))
+    text, errors = decode(html, "utf-8")
+    if 0 < errors * _STRAY <= beyond - errors:  # UTF-8 with stray bytes
+        return text, "utf-8"
     foreign = _FOREIGN.search(html) is not None
     letters = len(html.translate(None, _NO_LETTERS))
     guess = encoding_of(detect_encoding(html)) if foreign or letters >= _TELLING else None
     if guess and (foreign or guess in _LATIN):
         text, errors = decode(html, guess)
-        if errors * _STRAY <= len(html.translate(None, _ASCII)):
+        if errors * _STRAY <= beyond:
             return text, guess
     return decode(html, _FALLBACK)[0], _FALLBACK

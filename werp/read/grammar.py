@@ -21,6 +21,8 @@ _WARC_START = re.compile(rb"(?:\xef\xbb\xbf)?WARC/\d", re.I)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _ARC_FIELDS = ("uri", "ip-address", "archive-date", "content-type", "length")
 _FILEDESC = "filedesc://"
+#: What stands around a header's value; 0x85 and the like, which `str.strip` takes too, are part of it.
+_OWS = " \t\r\n"
 _ARC_DATE = re.compile(r"[0-9]{12,17}")
 _ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*")
 _STATUS = re.compile(r"[0-9]{3}")
@@ -112,7 +114,7 @@ def regular_head(header: bytes) -> Head | None:
         name, colon, value = line.partition(":")
         if not colon or line[0] in " \t":
             return None
-        headers.setdefault(name.rstrip(" \t").lower(), value.strip())
+        headers.setdefault(name.rstrip(" \t").lower(), value.strip(_OWS))
     return _warc_head(headers)
 
 
@@ -122,7 +124,7 @@ def irregular_head(lines: list[bytes]) -> Head:
     name = None
     fresh = False
     for raw in lines:
-        line = decode(raw).rstrip()
+        line = decode(raw).rstrip(_OWS)
         if name is not None and line[0] in " \t":
             if fresh:
                 headers[name] += line
@@ -131,7 +133,7 @@ def irregular_head(lines: list[bytes]) -> Head:
         name = key.rstrip(" \t").lower()
         fresh = bool(colon) and name not in headers
         if fresh:
-            headers[name] = value.lstrip()
+            headers[name] = value.lstrip(_OWS)
     return _warc_head(headers)
 
 

@@ -26,6 +26,7 @@ _STATUS_LINE = re.compile(
 )
 _STATUS = re.compile(r"\S+[ \t]+([0-9]{1,3})")
 _OWS = " \t\r"
+_MOST_CODINGS = 5  # as curl has it
 _CHUNK_SIZE = re.compile(rb"[ \t\r\n]*([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*)?\r*\n")
 _LAST_CHUNK = re.compile(rb"[ \t\r\n]*0+[ \t]*(?:;[^\n]*)?\r*$")
 
@@ -49,10 +50,11 @@ def parse_http(block: bytes, *, max_body_bytes: int) -> HttpMessage:
     status, headers, body = _head(block, notes)
     while 100 <= status < 200 and status != 101 and _STATUS_LINE.match(body):  # only announced the response
         status, headers, body = _head(body, notes)
-    for coding in reversed(_tokens(headers.get("transfer-encoding", ""))):
+    codings = [*_tokens(headers.get("content-encoding", "")), *_tokens(headers.get("transfer-encoding", ""))]
+    if len(codings) > _MOST_CODINGS:
+        raise HttpError("content_encoding", f"{len(codings)} codings, at most {_MOST_CODINGS} are undone")
+    for coding in reversed(codings):
         body = _unchunk(body, notes) if coding == "chunked" else undo(body, coding, max_body_bytes, notes)
-    for coding in reversed(_tokens(headers.get("content-encoding", ""))):
-        body = undo(body, coding, max_body_bytes, notes)
     if len(body) > max_body_bytes:
         raise HttpError("too_large", str(len(body)))
     return HttpMessage(status, headers, body, tuple(notes))
@@ -81,18 +83,17 @@ def _head(block: bytes, notes: list[str]) -> tuple[int, dict[str, str], bytes]:
 
 def _headers(lines: list[str]) -> dict[str, str]:
     """Headers by name; a line that begins with a blank continues the one before."""
-    headers: dict[str, str] = {}
-    name = ""
+    found: dict[str, list[list[str]]] = {}
+    last: list[str] = []  # the parts of the header that a folded line continues
     for line in lines:
         if line[:1] in (" ", "\t"):
-            if name:
-                headers[name] = f"{headers[name]} {line.strip(_OWS)}"
+            last.append(line.strip(_OWS))
             continue
         key, colon, value = line.partition(":")
-        name = key.strip(_OWS).lower() if colon else ""
-        if name:
-            headers[name] = f"{headers[name]}, {value.strip(_OWS)}" if name in headers else value.strip(_OWS)
-    return headers
+        last = [value.strip(_OWS)]
+        if colon and (name := key.strip(_OWS).lower()):
+            found.setdefault(name, []).append(last)
+    return {name: ", ".join(" ".join(parts) for parts in values) for name, values in found.items()}
 
 
 def _tokens(value: str) -> list[str]:

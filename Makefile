@@ -81,7 +81,7 @@ demo: $(VENV)/.done  ## crawl → shards → tokens → tiny model → score; IN
 	echo "== refine: archives to shards"; \
 	$(BIN)/spark-submit jobs/refine.py --recipe gopher_only --input $$crawl --output $(OUT)/run --force; \
 	echo "== tokenize: shards to tokens"; \
-	$(BIN)/werp tokenize --run $(OUT)/run --output $(OUT)/tokens; \
+	$(BIN)/werp tokenize --run $(OUT)/run --output $(OUT)/tokens --force; \
 	echo "== train: a 4M-parameter decoder for a minute on the CPU"; \
 	$(BIN)/python -m models.train --config models/configs/demo.yaml --tokens $(OUT)/tokens --output $(OUT)/model --force; \
 	echo "== score: one multiple-choice task"; \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import hashlib
@@ -29,6 +30,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from models.data import Tokens, token_bytes
 from tests.eval_harness.kinds import kinds, trained
 from werp.errors import WerpError
+from werp.inputs import list_inputs
+from werp.quality.rows import read_source
+from werp.quality.spec import Source
+from werp.read.rows import Given, read_rows
 from werp.tokens import END, tokenize
 from werp.tokens.build import Task, run_here
 from werp.tokens.command import main
@@ -473,7 +478,7 @@ def test_a_zstd_file_cut_between_two_lines_is_refused(tmp_path: Path, name: str)
     packer, path = zstandard.ZstdCompressor().compressobj(), tmp_path / name
     begun = packer.compress(b'{"text": "a"}\n' * 3) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     path.write_bytes(begun)
-    with pytest.raises(WerpError, match=rf"{name}: can't be read .*ended before"):
+    with pytest.raises(WerpError, match=rf"{name}: can't be read: .*ended before"):
         list(texts(path))
     path.write_bytes(begun + packer.flush())
     assert list(texts(path))
@@ -607,3 +612,81 @@ def test_an_unknown_token_that_is_the_end_token_is_refused_where_it_would_end_a_
     (tmp_path / "a.jsonl").write_text('{"text": "sun moon"}\n')
     with pytest.raises(WerpError, match=r"a\.jsonl: the tokenizer turns what it doesn't know into <"):
         tokenize(None, tmp_path / "more", tmp_path / "tokenizer.json", files=[tmp_path / "a.jsonl"])
+
+
+PACKERS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress,
+           ".zst": zstandard.ZstdCompressor().compress}  # fmt: skip
+MIXED = ["one", "two 你好", "", None, "three\nlines"]
+
+
+def test_what_the_refinery_and_classifiers_read_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the command: every kind of rows, a saved data set, its splits, and a cloned one."""
+    folder = tmp_path / "in"
+    (folder / "saved/train").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in MIXED).encode()
+    for end, pack in PACKERS.items():
+        for name in ("a.jsonl", "b.ndjson"):
+            (folder / f"{name}{end}").write_bytes(pack(lines))
+    (folder / "bom.jsonl").write_bytes(b"\xef\xbb\xbf" + lines.replace(b"\n", b"\r\n"))
+    kinds = (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.binary())
+    for number, kind in enumerate(kinds):
+        values = [text and text.encode() for text in MIXED] if kind == pa.binary() else MIXED
+        table = pa.table({"text": pa.array(values, kind)})
+        pq.write_table(table, folder / f"{number}.parquet")
+        for name, new in (("file", pa.ipc.new_file), ("stream", pa.ipc.new_stream)):
+            with new(str(folder / f"{number}-{name}.arrow"), table.schema) as writer:
+                writer.write_table(table)
+    for name in ("data-00000-of-00001.arrow", "cache-0a1b2c.arrow"):  # the second: rows of the first again
+        (folder / "saved/train" / name).write_bytes((folder / "0-stream.arrow").read_bytes())
+    (folder / "saved/train/state.json").write_text("{}")
+    (folder / "saved/train/dataset_info.json").write_text("{}")
+    (folder / ".git/x.jsonl").write_text("no rows")
+    (folder / "README.md").write_text("no rows")
+    files = input_files([str(folder)])
+    assert len(files) == 2 * len(PACKERS) + 1 + 3 * len(kinds) + 1
+    expected = [text for text in MIXED if text]
+    words = ["--vocab-size", "300", "--no-spark", "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["werp.tokens", "--input", str(folder), *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    tokens, offsets = column(tmp_path / "out/tokens.arrow"), column(tmp_path / "out/offsets.arrow")
+    tokenizer = Tokenizer.from_file(str(tmp_path / "out/tokenizer.json"))
+    found = [tokenizer.decode(tokens[a : b - 1].tolist()) for a, b in pairwise(offsets.tolist())]
+    assert found == expected * len(files)
+    for file in files:
+        kind: Any = "jsonl" if "json" in file.name else "parquet"
+        assert [row.text for row in read_source(Source(kind=kind, path=str(file)))] == expected
+        rows = read_rows(
+            file, {**dict.fromkeys(("url", "date", "crawl"), ()), "text": ("text",)}, max_row_bytes=99
+        )
+        assert [row.text for row in rows if isinstance(row, Given) and row.text] == expected
+    assert [f.name for f in list_inputs([str(folder)])] == sorted(
+        file.relative_to(folder).as_posix() for file in files
+    )
+
+
+def test_tokens_are_replaced_by_force_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("some words")
+    words = ["werp.tokens", "--no-spark", "--vocab-size", "257", "--input", str(tmp_path / "a.txt")]
+    words += ["--output", str(tmp_path / "out")]
+
+    def ends(*more: str) -> int:
+        monkeypatch.setattr(sys, "argv", [*words, *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0)
+
+    assert ends() == 0
+    before = (tmp_path / "out/tokens.arrow").read_bytes()
+    (tmp_path / "a.txt").write_text("other words")
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert ends() == 2
+    assert "holds tokens; --force replaces them" in said.getvalue()
+    assert (tmp_path / "out/tokens.arrow").read_bytes() == before
+    assert ends("--force") == 0
+    assert (tmp_path / "out/tokens.arrow").read_bytes() != before

@@ -21,18 +21,14 @@ from pathlib import Path
 
 from werp.errors import WerpError
 from werp.progress import say
+from werp.read.rows import is_rows_in_folder
 from werp.rundir import is_run
 
 #: What a directory is searched for (x.warc.gz, x.arc, x.warc.gz.open, x.wat ...); a file named
 #: outright or by a glob may have any name.
 _ARCHIVE_NAME = re.compile(r"\.(warc|arc|wat|wet)(\.|$)", re.IGNORECASE)
-#: What a directory without archives is searched for. A plain x.json in a folder of data is its
-#: description more often than its rows, so it must be named.
 #: Checksums and indices, which lie beside archives and carry their names.
 _BESIDE = re.compile(r"\.(md5|sha1|sha256|sha512|cdxj?)(\.gz)?$", re.IGNORECASE)
-_ROWS_NAME = re.compile(
-    r"\.(jsonl|ndjson)(\.gz|\.gzip|\.zst|\.zstd)?$|\.json\.(gz|zst)$|\.(parquet|parq|arrow)$", re.IGNORECASE
-)
 _EDGE = 1 << 20
 
 
@@ -103,7 +99,7 @@ def _folder_inputs(folder: Path) -> list[Path]:
     """The archives below a folder, or where it has none its files of rows; what is left out is said."""
     every, links, runs = _files_below(folder)
     found = [p for p in every if _ARCHIVE_NAME.search(p.name) and not _BESIDE.search(p.name)]
-    found = found or [p for p in every if _ROWS_NAME.search(p.name)]
+    found = found or [p for p in every if is_rows_in_folder(p)]
     for note, places in (("links to folders are not followed", links), ("runs are not looked into", runs)):
         if places:
             names = ", ".join(str(p.relative_to(folder)) for p in places[:5])

@@ -5,26 +5,19 @@ Each row belongs to a group: the book, repository or site it is of. Splits never
 
 from __future__ import annotations
 
-import bz2
 import glob
-import gzip
 import hashlib
-import json
-import lzma
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
 
 from werp.errors import WerpError, nearest
-from werp.packed import refuse_cut_zstd
 from werp.quality.spec import Source, filled_in
+from werp.read.records import Damage
+from werp.read.rows import Kind, is_rows, is_rows_in_folder, refusal, rows, text_of
 
 #: Parts of a benchmark that may be learnt from. Validation and test items may not.
 TARGET_SPLITS = ("train", "dev", "fewshot")
@@ -118,6 +111,9 @@ def files_of(source: Source) -> list[Path]:
         found = [Path(path)]
     elif Path(path).is_dir():
         found = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        if source.kind in ("jsonl", "parquet"):  # a saved data set's descriptions and caches are no rows
+            shown = [f for f in found if not any(p.startswith(".") for p in f.relative_to(path).parts)]
+            found = [file for file in shown if is_rows_in_folder(file)] or shown
     else:
         found = sorted(map(Path, glob.glob(path, recursive=True)))
     if not found:
@@ -125,71 +121,38 @@ def files_of(source: Source) -> list[Path]:
     return found
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """A text file, decompressed as its name says; `WerpError` names one that can't be read to its end."""
-    openers: dict[str, Callable[..., Any]] = {
-        ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".zst": zstandard.open
-    }  # fmt: skip
-    try:
-        if path.suffix == ".zst":
-            refuse_cut_zstd(path)
-        with openers.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
-            yield file
-    except UnicodeDecodeError as error:
-        raise WerpError(f"{path}: not UTF-8 text: {error}") from error
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
-        raise WerpError(f"{path}: can't be read: {error}") from error
-
-
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) of a JSON-lines file; `WerpError` names a line that is none."""
-    with opened(path) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                item = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise WerpError(f"{path}:{number}: not JSON lines: {error}") from error
-            if not isinstance(item, dict):
-                raise WerpError(f"{path}:{number}: expected a JSON object, found {type(item).__name__}")
-            yield number, item
+    return _whole(path, None if is_rows(path) else "lines")
 
 
-def _jsonl(source: Source) -> Iterator[Row]:
-    for path in files_of(source):
-        yield from _rows(source, path, json_lines(path))
-
-
-def _parquet(source: Source) -> Iterator[Row]:
-    for path in files_of(source):
-        yield from _rows(source, path, _parquet_rows(path))
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row number, row) of a Parquet file."""
+def _whole(path: Path, kind: Kind | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number, row) of a file, each whole; `WerpError` names the place where there is none."""
     try:
-        with pq.ParquetFile(path) as file:
-            yield from enumerate((row for batch in file.iter_batches(1024) for row in batch.to_pylist()), 1)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise WerpError(f"{path}: can't be read as Parquet: {error}") from error
+        for _, number, row in rows(path, kind=kind):
+            if isinstance(row, Damage):
+                raise WerpError(refusal(path, f"{path}:{number}", row))
+            yield number, row
+    except OSError as error:
+        raise WerpError(f"{path}: can't be read: {error.strerror}; name another file") from error
+
+
+def _table(source: Source) -> Iterator[Row]:
+    """Kinds jsonl and parquet: a file is read as its name says, and as its kind where that says nothing."""
+    kind: Kind = "parquet" if source.kind == "parquet" else "lines"
+    for path in files_of(source):
+        yield from _rows(source, path, _whole(path, None if is_rows(path) else kind))
 
 
 def _text(source: Source) -> Iterator[Row]:
     for path in files_of(source):
-        with opened(path) as file:
-            yield Row(file.read(), path.stem, path.name)
+        yield Row(text_of(path).replace("\r\n", "\n").replace("\r", "\n"), path.stem, path.name)
 
 
 def _run(source: Source) -> Iterator[Row]:
     folder, manifest = finished_run(source)
     for name in manifest["files"]["shards"]:
-        if not name.endswith(".parquet"):
-            raise WerpError(
-                f"{folder / 'shards' / name}: only Parquet shards can be read; use --format parquet"
-            )
-        yield from _rows(source, folder / "shards" / name, _parquet_rows(folder / "shards" / name))
+        yield from _rows(source, folder / "shards" / name, _whole(folder / "shards" / name, None))
 
 
 def _dropped(source: Source) -> Iterator[Row]:
@@ -223,7 +186,7 @@ def _benchmark(source: Source) -> Iterator[Row]:
 
 
 _READERS: dict[str, Callable[[Source], Iterator[Row]]] = {
-    "jsonl": _jsonl, "parquet": _parquet, "text": _text, "run": _run, "dropped": _dropped,
+    "jsonl": _table, "parquet": _table, "text": _text, "run": _run, "dropped": _dropped,
     "benchmark": _benchmark,
 }  # fmt: skip
 
@@ -249,7 +212,11 @@ def _rows(source: Source, path: Path, items: Iterable[tuple[int, dict[str, Any]]
             if isinstance(item[field], list | dict):
                 kind = type(item[field]).__name__
                 raise WerpError(f"{path}:{number}: field {field!r} holds a {kind}, not a text")
-        text = "\n\n".join(str(item[field]) for field in source.text if item[field])
+        try:
+            values = [v.decode() if isinstance(v := item[field], bytes) else v for field in source.text]
+        except UnicodeDecodeError as error:
+            raise WerpError(f"{path}:{number}: not UTF-8 text: {error}; mend the row") from error
+        text = "\n\n".join(str(value) for value in values if value)
         url, name = item.get("url"), f"{path.name}:{item.get('id') or number}"
         yield Row(text, _group(source, item, path), name, str(url) if url else None)
 

@@ -21,7 +21,8 @@ Run = Annotated[Path | None, typer.Option(metavar="DIR", help="a finished run, o
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
-        "--input", help="text instead: .jsonl, .txt, .parquet, .arrow (also .gz, .xz, .zst), folders, globs"
+        "--input",
+        help="text instead: JSON lines, .txt (also packed), Parquet, Arrow; files, folders, globs",
     ),
 ]
 Field = Annotated[str, typer.Option(help="the column or key that holds the text")]
@@ -42,6 +43,7 @@ Megatron = Annotated[
     typer.Option(metavar="PREFIX", help="also write PREFIX.bin and PREFIX.idx for Megatron-LM"),
 ]
 Olmo = Annotated[Path | None, typer.Option(metavar="FILE", help="also write the ids as OLMo-core's .npy")]
+Force = Annotated[bool, typer.Option("--force", help="replace the tokens that --output holds")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="list the files, and stop")]
 
 
@@ -57,6 +59,7 @@ def command(
     workers: Workers = None,
     megatron: Megatron = None,
     olmo: Olmo = None,
+    force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Turn a run's shards, or files of text, into token shards to train on.
@@ -75,6 +78,10 @@ def command(
             f"werp tokenize needs the package {error.name}; pip install 'blu-werp[train]'"
         ) from error
     files = _files(run, inputs)
+    if not dry_run and not force and (output / "tokens.arrow").exists():
+        raise WerpError(
+            f"--output {output}: holds tokens; --force replaces them, or name another folder"
+        )
     chosen = Band.parse(band) if band else None
     for flag, path in (("--megatron", megatron), ("--olmo", olmo)):
         if path:

@@ -79,9 +79,7 @@ def command(
         ) from error
     files = _files(run, inputs)
     if not dry_run and not force and (output / "tokens.arrow").exists():
-        raise WerpError(
-            f"--output {output}: holds tokens; --force replaces them, or name another folder"
-        )
+        raise WerpError(f"--output {output}: holds tokens; --force replaces them, or name another folder")
     chosen = Band.parse(band) if band else None
     for flag, path in (("--megatron", megatron), ("--olmo", olmo)):
         if path:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.errors import ModelError
 from models.ladder import LADDER
+from models.schedule import DECAY
 
 
 class Source(BaseModel):
@@ -96,7 +97,14 @@ class TrainConfig(BaseModel):
         description="under torchrun: whole copies, or parameters and optimizer in shards (plain backend)",
     )
     deterministic: bool = Field(False, description="the same bits every time, slower on a GPU")
-    checkpoint_every: int = Field(0, ge=0, description="steps between checkpoints; 0 only at the end")
+    checkpoint_minutes: float = Field(
+        15.0,
+        ge=0,
+        description="minutes between checkpoints; 0 none by the clock. SIGTERM and Ctrl-C also write one",
+    )
+    checkpoint_every: int = Field(
+        0, ge=0, description="steps between checkpoints, beside those by the clock; 0 only at the end"
+    )
     keep: int = Field(2, ge=1, description="checkpoints kept beside the final one")
     evaluate_every: int = Field(
         0, ge=0, description="steps between validations, each after a checkpoint; 0 only at the end"
@@ -113,6 +121,11 @@ class TrainConfig(BaseModel):
             raise ValueError("give tokens (one folder) or sources (several), and not both")
         if self.steps and self.seconds:
             raise ValueError("give steps or seconds, not both")
+        if self.schedule == "wsd" and self.warmup is not None and self.warmup > 1 - DECAY:
+            raise ValueError(
+                f"warmup: {self.warmup} of the run reaches into the last {DECAY}, where wsd comes down; give "
+                f"{1 - DECAY} at most, or schedule: cosine"
+            )
         if len({folder.resolve() for folder in self.folders}) < len(self.folders):
             raise ValueError("sources: a folder stands there twice; give it the sum of the weights")
         return self
@@ -130,9 +143,9 @@ class TrainConfig(BaseModel):
 
 #: Keys that may differ between a run and what goes on with it: they change no weight.
 FREE = frozenset(
-    ("tokens", "sources", "output", "force", "micro_batch", "checkpoint_every", "keep", "evaluate_every",
-     "validation_tokens", "device", "accept_changed_data", "tensorboard", "parallel", "attention", "backend",
-     "compile", "deterministic")
+    ("tokens", "sources", "output", "force", "micro_batch", "checkpoint_minutes", "checkpoint_every", "keep",
+     "evaluate_every", "validation_tokens", "device", "accept_changed_data", "tensorboard", "parallel",
+     "attention", "backend", "compile", "deterministic")
 )  # fmt: skip
 
 
@@ -183,7 +196,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text("utf-8")
         values, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise ModelError(
+            f"--config {path}: {error.strerror}; give a YAML file with any of the keys of --help"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"--config {path}: not UTF-8 text ({error}); save it as UTF-8") from error
+    except (yaml.YAMLError, RecursionError) as error:
         raise ModelError(f"--config {path}: can't be read as YAML: {error}") from error
     if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
         raise ModelError(f"--config {path}: a mapping of keys to values is needed")

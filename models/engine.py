@@ -11,6 +11,7 @@ request), `fused` the operators of `kernels/` (on a GPU, or in Triton's interpre
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from typing import Protocol
@@ -75,15 +76,8 @@ class Engine:
         self._loss = torch.zeros((), device=self.device)
 
     def attention(self, masked: bool) -> str:
-        """The attention that runs; in float32 on a GPU, which the libraries' kernels lack, the plain one.
-
-        ModelError for a choice that can't run.
-        """
-        if self.backend == "plain":
-            return plain_attention(self.options, self.device)
-        if self.options.attention == "auto" and not self.options.bfloat16:
-            return "math"
-        return choose_backend(self.options.attention, self.device, masked, self.model.rung.head_width)
+        """The attention that runs; ModelError for a choice that can't."""
+        return choose_attention(self.options, self.backend, self.device, masked, self.model.rung.head_width)
 
     def products(self) -> str:
         """What multiplies: quack (see `kernels.hopper`), or torch's library."""
@@ -171,15 +165,36 @@ def choose_engine(options: EngineOptions, device: torch.device) -> str:
     if choice == "fused" and options.compile:
         raise ModelError("compile: is for the plain backend; leave it out or set backend: plain")
     if choice == "fused":
-        try:
-            import triton  # noqa: F401, PLC0415
-        except ImportError as error:
-            raise ModelError("backend: fused needs the package triton; set backend: plain") from error
+        # Triton is not imported to find out: it reads TRITON_INTERPRET at its first import, once for all.
+        if importlib.util.find_spec("triton") is None:
+            raise ModelError("backend: fused needs the package triton; set backend: plain")
         if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
             raise ModelError(
                 "backend: fused needs a GPU, or Triton's interpreter (TRITON_INTERPRET=1); set backend: plain"
             )
     return choice
+
+
+def choose_attention(
+    options: EngineOptions, backend: str, device: torch.device, masked: bool, width: int
+) -> str:
+    """The attention that a backend runs with heads of `width`; in float32 on a GPU, which the libraries'
+    kernels lack, the plain one. ModelError for a choice that can't run.
+    """
+    if backend == "plain":
+        return plain_attention(options, device)
+    if options.attention == "auto" and not options.bfloat16:
+        return "math"
+    return choose_backend(options.attention, device, masked, width)
+
+
+def refuse_in_shards(options: EngineOptions, optimizer: OptimizerOptions) -> str:
+    """The backend of `models.sharded`, plain; ModelError for what it can't do."""
+    if optimizer.name != "adamw":
+        raise ModelError("optimizer: muon needs whole matrices; with parallel: fsdp choose adamw")
+    if options.backend == "fused":
+        raise ModelError("backend: fused needs whole parameters; with parallel: fsdp choose plain or auto")
+    return "plain"
 
 
 def plain_attention(options: EngineOptions, device: torch.device) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.flat import FlatParameters
 from models.ladder import Rung
+from models.norm import norm
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 5
@@ -24,7 +25,7 @@ def orthogonalize(x_RC: Tensor) -> Tensor:
     y = x_RC.to(torch.bfloat16 if x_RC.is_cuda else x_RC.dtype)
     tall = y.shape[0] > y.shape[1]
     y = y.T if tall else y
-    y = y / (y.norm() + 1e-7)
+    y = y / (norm(y) + 1e-7).to(y.dtype)
     for _ in range(STEPS):
         gram = y @ y.T
         y = a * y + (b * gram + c * gram @ gram) @ y

@@ -16,6 +16,7 @@ from kernels.adamw_reference import adamw_reference
 from models.flat import FlatParameters
 from models.ladder import Rung
 from models.muon import muon_step
+from models.norm import norm
 
 HISTORY = 128  # losses the spike guard remembers
 SETTLED = 32  # of them before it judges
@@ -101,10 +102,10 @@ class Optimizer:
     def step(self, loss: Tensor, rate: float) -> Outcome:
         """Take a step unless the guard forbids it; `loss` is the whole step's mean."""
         options, flat = self.options, self.flat
-        norm = torch.linalg.vector_norm(flat.gradient)
-        good = self.guard.judge(loss, norm)
+        length = norm(flat.gradient)
+        good = self.guard.judge(loss, length)
         corrections = (1 - self._betas ** self.guard.taken.double()).float()
-        factor = (options.clip / (norm + 1e-6)).clamp(max=1.0)
+        factor = (options.clip / (length + 1e-6)).clamp(max=1.0)
         control = torch.cat((torch.stack((factor, good.float())), corrections))
         begin = 0
         if options.name == "muon":
@@ -116,7 +117,7 @@ class Optimizer:
             *(buffer[begin:] for buffer in buffers), copy, control, rate, *options.betas, options.eps,
             options.weight_decay,
         )  # fmt: skip
-        return Outcome(norm, loss.detach(), good)
+        return Outcome(length, loss.detach(), good)
 
     def _adamw(self):  # type: ignore[no-untyped-def]
         if not self.flat.master.is_cuda:

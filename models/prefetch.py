@@ -37,16 +37,33 @@ class Step:
 
 def to_device(batch: Batch, device: torch.device, apart: bool) -> StepBatch:
     """Copy a batch; with `apart`, its packing too, which is worked out here and not on the device."""
-    pinned = device.type == "cuda"
-
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.pin_memory().to(device, non_blocking=True) if pinned else tensor
-
     pack = None
     if apart:
         here = packing(batch.documents)
-        pack = Packing(move(here.boundaries_S1), move(here.documents_BT), here.longest)
-    return StepBatch(move(batch.tokens.contiguous()), move(batch.targets.contiguous()), pack)
+        pack = Packing(move(here.boundaries_S1, device), move(here.documents_BT, device), here.longest)
+    return StepBatch(move(batch.tokens.contiguous(), device), move(batch.targets.contiguous(), device), pack)
+
+
+def move(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on the device, without waiting for what the device does now."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+class Later:
+    """Numbers on their way from the device to the host."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._here = tensor.to("cpu", non_blocking=True)
+        self._arrived = torch.cuda.Event() if tensor.is_cuda else None
+        if self._arrived is not None:
+            self._arrived.record()
+
+    def read(self) -> list[float]:
+        """The numbers; waits until they are there, and not for what was launched since."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        numbers: list[float] = self._here.tolist()
+        return numbers
 
 
 def join_documents(batch: Batch) -> Batch:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,24 @@ def refuse_another(written: dict[str, Any], now: dict[str, Any], output: Path) -
             f"output: {output} holds a finished run, which differs in {differs}; name another folder, or "
             "--force to replace it"
         )
+
+
+@contextlib.contextmanager
+def locked(output: Path) -> Iterator[None]:
+    """Keep other trainers out of `output`; ModelError where one is there."""
+    with (output / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ModelError(
+                f"output: another process trains into {output} now; wait for its end or name another folder"
+            ) from error
+        except OSError as error:  # file systems without locks: no reason not to train there
+            print(
+                f"warning: {output} can't be locked ({error.strerror}); let no second run write into it",
+                file=sys.stderr,
+            )
+        yield
 
 
 def clear(output: Path) -> None:

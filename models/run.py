@@ -2,15 +2,19 @@
 
 A step is put onto the device while the outcome of the one before is read. The checkpoint comes before the
 validation of the same step, and the final checkpoint before the last one: what fails then costs no training.
+A run that is asked to stop, or whose checkpoint is due by the clock, writes one after a step that all
+processes have agreed on: each sends its wishes along with the targets that it counts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import json
 import math
 import shutil
+import signal
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,17 +23,15 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from models.checkpoint import make_folder, shape_of, write_checkpoint
+from models.checkpoint import shape_of, write_checkpoint
 from models.config import TrainConfig
 from models.data import DataOrder, Row, Tokens, token_bytes
-from models.decoder import Decoder
-from models.engine import Engine, EngineOptions
+from models.engine import choose_attention, choose_engine, refuse_in_shards
 from models.errors import ModelError
-from models.ladder import LADDER, Plan, Rung, plan
-from models.optimizer import OptimizerOptions, Outcome
+from models.ladder import LADDER
 from models.peaks import peak_flops
 from models.plots import plot_losses
-from models.prefetch import Prefetcher, Step
+from models.prefetch import Later, Prefetcher, Step, move
 from models.processes import Processes
 from models.progress import Reporter
 from models.resume import (
@@ -41,7 +43,9 @@ from models.resume import (
     refuse_other_tokenizer,
 )
 from models.schedule import learning_rate
-from models.state import Checkpointer, checkpoints, read_state
+from models.settings import device_name, engine_options, make_engine, make_plan
+from models.state import Checkpointer, checkpoints, read_facts, read_state
+from models.stopping import SIGNALS, Stopped, StopRequest, handled
 from models.validation import Validation, validate
 
 VOCABULARY_MULTIPLE = 128  # the embedding is padded to it, as DataDecide pads 50,280 to 50,304
@@ -54,17 +58,21 @@ class Pending:
 
     step: int
     rate: float
-    outcome: Outcome
+    report: Later
     rows: list[Row]
     share: float
 
 
 class Run:
-    """One training run: its data, its engine, what it has done so far."""
+    """One training run: its data, its engine, what it has done so far.
+
+    Whatever can be refused is refused here, before the model is built.
+    """
+
+    engine: Any  # Engine or ShardedEngine, once it is built
 
     def __init__(self, config: TrainConfig, group: Processes) -> None:
         self.config, self.group = config, group
-        make_folder(config.output)
         self.folders = [Tokens.open(folder) for folder in config.folders]
         self.tokenizer = self.folders[0].tokenizer_bytes()
         self.rung = LADDER[config.rung]
@@ -75,40 +83,68 @@ class Run:
             raise ModelError(f"batch_size: {self.plan.batch} is not a multiple of {group.world} processes")
         if config.seconds and group.world > 1:
             raise ModelError("seconds: processes' clocks differ; give --steps with torchrun")
+        if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise ModelError("tensorboard: the package tensorboard is missing; pip install tensorboard")
         self.order = DataOrder(self.folders, config.window, self.plan.batch, config.seed, config.weights)
         self.steps = None if config.seconds else self.plan.steps
-        self.engine = make_engine(config, self.rung, self.vocabulary, self.plan, group)
-        self.attention = self.engine.attention(config.documents == "apart")  # refused now, not at the end
+        self.options, self.optimizer = engine_options(config, self.plan, group)
+        self.sharded = config.parallel == "fsdp" and group.world > 1
+        self.backend = choose_engine(self.options, group.device)
+        if self.sharded:
+            self.backend = refuse_in_shards(self.options, self.optimizer)
+        self.attention = choose_attention(
+            self.options, self.backend, group.device, config.documents == "apart", self.rung.head_width
+        )
+        self.held = read_finished(config.output)
+        if self.held is not None and not config.force:
+            refuse_another(self.held, self.settings(), config.output)
+        self.found = self.last_checkpoint()
         self.checkpointer = Checkpointer(config.output, config.keep, self.tokenizer)
         self.lengths = token_bytes(Tokenizer.from_str(self.tokenizer.decode()))
         self.step, self.seconds_before, self.paused = 0, 0.0, 0.0
         self.losses: list[tuple[int, float]] = []
         self.validations: list[tuple[int, Validation]] = []
         self.skipped = self.skipped_now = 0
+        self.request = StopRequest(alone=group.world == 1)
+        self.save_now = self.stop_now = False
+
+    def last_checkpoint(self) -> Path | None:
+        """The checkpoint to go on from, None to begin; ModelError where it is of another run than this."""
+        found = checkpoints(self.config.output / "checkpoints")
+        if self.held is not None or not found:
+            return None
+        refuse_changes(read_facts(found[-1]), self.config, self.order.fingerprint, found[-1])
+        refuse_other_tokenizer(found[-1], self.tokenizer)
+        return found[-1]
+
+    def build(self) -> None:
+        """Make the engine, with the model's initial weights."""
+        self.engine = make_engine(
+            self.rung, self.vocabulary, self.config.seed, self.group.device, self.options, self.optimizer,
+            self.sharded,
+        )  # fmt: skip
 
     @property
     def leads(self) -> bool:
         """Whether this process writes and speaks for all."""
         return self.group.rank == 0
 
-    def resume(self, anew: bool) -> None:
-        """Take up the last checkpoint of an unfinished run; begin where there is none, or `anew`."""
+    def resume(self) -> None:
+        """Take up the last checkpoint; begin where there is none."""
         output = self.config.output
-        found = checkpoints(output / "checkpoints")
         self.group.barrier()  # all have looked before anything goes
-        if anew or not found:
+        if self.found is None:
             if self.leads:
                 clear(output)
             self.group.barrier()
             return
-        facts, state = read_state(found[-1])
-        refuse_changes(facts, self.config, self.order.fingerprint, found[-1])
-        refuse_other_tokenizer(found[-1], self.tokenizer)
+        facts, state = read_state(self.found)
         try:
             self.engine.load(state)
         except (KeyError, RuntimeError) as error:
             raise ModelError(
-                f"{found[-1]}: not a state of this model ({error}); remove it to go on from the one before it"
+                f"{self.found}: not a state of this model ({error}); remove it to go on from the one before "
+                "it"
             ) from error
         self.step, self.seconds_before = facts["step"], facts["seconds"]
         self.skipped = facts["skipped"]
@@ -116,21 +152,15 @@ class Run:
         self.losses = cut_metrics(output / "metrics.jsonl", self.step, write=self.leads)
         self.group.barrier()
         if self.leads:
-            print(f"going on after step {self.step} from {found[-1]}", flush=True)
+            print(f"going on after step {self.step} from {self.found}", flush=True)
 
     def train(self) -> dict[str, Any]:
         """All steps, the validations and checkpoints between them; returns what config.json tells.
 
-        A run that is finished already is left alone, unless `force` says to do it again.
+        Raises Stopped where a signal ended it, after a checkpoint of its last step.
         """
         config, device = self.config, self.group.device
-        held = read_finished(config.output)
-        if held is not None and not config.force:
-            refuse_another(held, self.about(), config.output)
-            if self.leads:
-                print(f"{config.output}: this run is finished already; --force does it again", flush=True)
-            return held
-        self.resume(anew=held is not None)
+        self.resume()
         first = self.step
         micro = min(config.micro_batch, self.plan.batch // self.group.world)
         prefetcher = Prefetcher(
@@ -138,7 +168,7 @@ class Run:
         )
         gc.collect()
         gc.freeze()  # later collections need not walk the imports: tens of milliseconds each
-        self.begin, pending = time.monotonic(), None
+        self.begin = self.saved = time.monotonic()
         with contextlib.ExitStack() as stack:
             stack.callback(self.checkpointer.wait)  # after an error too: who tries again finds it whole
             stack.callback(prefetcher.close)
@@ -152,21 +182,52 @@ class Run:
                 else None
             )
             self.reporter = stack.enter_context(Reporter(quiet=not self.leads))
-            over = self.finished()
-            if first and (over or self.due(config.evaluate_every)):
-                self.validations.append((first, self.evaluate()))  # killed between checkpoint and evaluation
-            while not over:
-                launched = self.launch(next(prefetcher))
-                if pending is not None:
-                    self.settle(pending)
-                pending = launched
-                self.step += 1
-                over = self.finished()  # asked once a step: by the clock the answer changes
-                if self.due(config.checkpoint_every) or self.due(config.evaluate_every) or over:
-                    self.settle(pending)
-                    pending = None
-                    self.save_and_evaluate(over)
+            stack.enter_context(handled(*SIGNALS, by=self.request.note))
+            self.take_steps(prefetcher, first)
         return self.finish(self.step - first)
+
+    def take_steps(self, prefetcher: Prefetcher, first: int) -> None:
+        """The steps after `first`."""
+        pending, over = None, self.finished()
+        if first and (over or self.due(self.config.evaluate_every)):
+            self.validations.append((first, self.evaluate()))  # killed between checkpoint and evaluation
+        while not over:
+            launched = self.launch(next(prefetcher))
+            if pending is not None:
+                self.settle(pending)
+            pending = launched
+            self.step += 1
+            over = self.finished()  # asked once a step: by the clock the answer changes
+            if self.group.world == 1:
+                self.heed(*self.wishes())  # nobody else to agree with, so a step earlier
+            every = (self.config.checkpoint_every, self.config.evaluate_every)
+            if any(map(self.due, every)) or self.save_now or self.stop_now or over:
+                self.settle(pending)
+                pending = None
+                self.save_and_evaluate(over)
+                if self.stop_now and not over:
+                    self.stop()
+
+    def wishes(self) -> tuple[bool, bool]:
+        """Whether a checkpoint is due by the clock, where the first process's counts, and whether a signal
+        asks this process to stop.
+        """
+        every = 60 * self.config.checkpoint_minutes
+        late = self.leads and 0 < every <= time.monotonic() - self.saved
+        return late, self.request.number is not None
+
+    def heed(self, save: bool, stop: bool) -> None:
+        """Do so after this step."""
+        self.save_now, self.stop_now = self.save_now or save, self.stop_now or stop
+
+    def stop(self) -> None:
+        """End where the checkpoint of this step is on disk."""
+        self.checkpointer.wait()
+        self.group.barrier()
+        number = self.request.number or signal.SIGTERM  # another process's
+        raise Stopped(
+            number, f"after step {self.step:,}; the same words go on from {self.checkpointer.name(self.step)}"
+        )
 
     def seconds(self) -> float:
         """Time trained so far, validations and checkpoints not counted."""
@@ -191,11 +252,14 @@ class Run:
         # By the clock the first step has no share behind it; at rate 0 it would be wasted.
         ahead = max(self.share(), 0.01) if self.steps is None else (self.step + 1) / self.steps
         rate = learning_rate(ahead, self.plan.learning_rate, self.warmup(), self.config.schedule)
-        targets = torch.tensor(float(data.targets), device=self.group.device)
-        scale = 1 / self.group.sum(targets).clamp(min=1)
+        # One sum over processes for both: the positions that the step predicts, and who wishes what.
+        asked = move(torch.tensor([float(data.targets), *self.wishes()]), self.group.device)
+        scale = 1 / self.group.sum(asked)[0].clamp(min=1)
         for batch in data.micro_batches:
             self.engine.accumulate(batch, scale)
-        return Pending(self.step + 1, rate, self.engine.update(rate), data.rows, ahead)
+        outcome = self.engine.update(rate)
+        told = torch.stack((outcome.loss, outcome.norm, outcome.taken.float()))
+        return Pending(self.step + 1, rate, Later(torch.cat((told, asked[1:]))), data.rows, ahead)
 
     def warmup(self) -> float:
         """Share of the run with a rising rate."""
@@ -205,7 +269,8 @@ class Run:
 
     def settle(self, done: Pending) -> None:
         """Read a step's outcome and write it down."""
-        loss, norm, taken = (float(x) for x in (done.outcome.loss, done.outcome.norm, done.outcome.taken))
+        loss, norm, taken, save, stop = done.report.read()
+        self.heed(save > 0, stop > 0)
         self.stop_where_lost(done, loss, norm, taken > 0)
         self.skipped += not taken
         self.losses.append((done.step, loss))
@@ -256,9 +321,10 @@ class Run:
     def save_and_evaluate(self, over: bool) -> None:
         """The checkpoint first: an evaluation that fails costs no training. At the end it is waited for."""
         pause = time.monotonic()
-        if self.due(self.config.checkpoint_every) or over:
+        if self.due(self.config.checkpoint_every) or self.save_now or self.stop_now or over:
             self.save()
-        if self.due(self.config.evaluate_every) or over:
+            self.save_now, self.saved = False, time.monotonic()
+        if over or (self.due(self.config.evaluate_every) and not self.stop_now):
             if over:
                 self.checkpointer.wait()
             self.validations.append((self.step, self.evaluate()))
@@ -274,7 +340,7 @@ class Run:
             "validations": [(step, asdict(value)) for step, value in self.validations],
         }  # fmt: skip
         config = {**shape_of(self.rung, self.vocabulary), **self.about()}
-        if self.config.parallel == "fsdp" and self.group.world > 1:
+        if self.sharded:
             self.save_shards(facts | {"world": self.group.world}, config)
         elif self.leads:
             self.checkpointer.save(self.step, self.engine.weights(), self.engine.state(), config, facts)
@@ -300,25 +366,30 @@ class Run:
             self.group.device, self.config.documents == "apart", rows=min(8, self.config.micro_batch),
         )  # fmt: skip
 
-    def about(self) -> dict[str, Any]:
-        """What config.json says of the run beside the shape."""
-        rung, vocabulary = self.rung, self.vocabulary
+    def settings(self) -> dict[str, Any]:
+        """What config.json says of the settings and of the tokens; known before the model is built."""
         return {
-            "parameters": {
-                "counted": rung.counted(vocabulary), "total": rung.total(vocabulary), "blocks": rung.blocks
-            },
             "train": {
                 **self.config.model_dump(mode="json", exclude={"tokens", "output", "sources"}),
                 "batch_size": self.plan.batch, "learning_rate": self.plan.learning_rate,
                 "weight_decay": self.plan.weight_decay, "z_loss": self.plan.z_loss,
-                "backend": self.engine.backend,
-                "attention": self.attention, "products": self.engine.products(),
-                "processes": self.group.world,
+                "backend": self.backend, "attention": self.attention, "processes": self.group.world,
                 "device": device_name(self.group.device), "torch": torch.__version__,
             },
             "tokens": self.folders[0].metadata,
             "sources": [{"share": q / sum(self.order.quotas), **f.metadata}
                         for q, f in zip(self.order.quotas, self.folders, strict=True)],
+        }  # fmt: skip
+
+    def about(self) -> dict[str, Any]:
+        """What config.json says of the run beside the shape."""
+        rung, vocabulary, settings = self.rung, self.vocabulary, self.settings()
+        settings["train"]["products"] = self.engine.products()
+        return {
+            "parameters": {
+                "counted": rung.counted(vocabulary), "total": rung.total(vocabulary), "blocks": rung.blocks
+            },
+            **settings,
         }  # fmt: skip
 
     def finish(self, steps_now: int) -> dict[str, Any]:
@@ -350,51 +421,8 @@ class Run:
         return about
 
 
-def make_plan(config: TrainConfig, rung: Rung, vocabulary: int) -> Plan:
-    """The ladder's plan with what the configuration says instead."""
-    base = plan(rung, config.per_parameter, vocabulary)
-    batch = config.batch_size or base.batch
-    tokens = batch * config.window
-    default = math.ceil(base.tokens / tokens)
-    return Plan(
-        batch=batch,
-        window=config.window,
-        steps=config.steps or default,
-        warmup_steps=math.ceil(base.warmup_steps * base.batch * base.window / tokens),
-        learning_rate=config.learning_rate or base.learning_rate,
-        weight_decay=base.weight_decay if config.weight_decay is None else config.weight_decay,
-        z_loss=base.z_loss if config.z_loss is None else config.z_loss,
-    )
-
-
-def make_engine(config: TrainConfig, rung: Rung, vocabulary: int, run: Plan, group: Processes) -> Any:
-    """The model with its initial weights, which are drawn on the CPU and so the same for every device."""
-    torch.manual_seed(config.seed)
-    model = Decoder(rung, vocabulary).to(group.device)
-    on_gpu = group.device.type == "cuda"
-    wide = config.precision == "float32" or (config.precision == "auto" and not on_gpu)
-    options = EngineOptions(config.backend, config.attention, not wide, config.compile, run.z_loss)
-    optimizer = OptimizerOptions(
-        name=config.optimizer, weight_decay=run.weight_decay, clip=config.clip, spike=config.spike
-    )
-    if config.parallel == "fsdp" and group.world > 1:
-        from models.sharded import ShardedEngine  # noqa: PLC0415
-
-        return ShardedEngine(model, options, optimizer)
-    return Engine(model, options, optimizer)
-
-
 def tensorboard(output: Path, first: int) -> Any:
     """A writer of TensorBoard events; what an earlier run wrote of steps after `first` is not shown."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
-    except ImportError as error:
-        raise ModelError(
-            "tensorboard: the package tensorboard is missing; pip install tensorboard"
-        ) from error
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
+
     return SummaryWriter(str(output / "tensorboard"), purge_step=first + 1)
-
-
-def device_name(device: torch.device) -> str:
-    """The GPU's name, or cpu."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -15,8 +15,15 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 from models.decoder import Decoder
-from models.engine import EngineOptions, MicroBatch, documents, plain_attention, plain_losses
-from models.errors import ModelError
+from models.engine import (
+    EngineOptions,
+    MicroBatch,
+    documents,
+    plain_attention,
+    plain_losses,
+    refuse_in_shards,
+)
+from models.norm import norm
 from models.optimizer import OptimizerOptions, Outcome, SpikeGuard
 
 PARTS = ("master", "moment", "square")
@@ -26,13 +33,8 @@ class ShardedEngine:
     """The interface of `models.engine.Engine` for a model in shards; AdamW alone."""
 
     def __init__(self, model: Decoder, options: EngineOptions, optimizer: OptimizerOptions) -> None:
-        if optimizer.name != "adamw":
-            raise ModelError("optimizer: muon needs whole matrices; with parallel: fsdp choose adamw")
-        if options.backend == "fused":
-            raise ModelError(
-                "backend: fused needs whole parameters; with parallel: fsdp choose plain or auto"
-            )
-        self.model, self.options, self.backend = model, options, "plain"
+        self.model, self.options = model, options
+        self.backend = refuse_in_shards(options, optimizer)
         self.device = next(model.parameters()).device
         mesh = init_device_mesh(self.device.type, (dist.get_world_size(),))
         kind = torch.bfloat16 if options.bfloat16 else torch.float32
@@ -72,17 +74,27 @@ class ShardedEngine:
     def update(self, rate: float) -> Outcome:
         """Clip by the whole gradient's norm and step, unless loss or norm is not finite or jumps."""
         dist.all_reduce(self._loss)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
-        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
-        good = self.guard.judge(self._loss, norm)
+        length = self._clip()
+        good = self.guard.judge(self._loss, length)
         if bool(good):
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.optimizer.step()
         self.optimizer.zero_grad()
-        outcome = Outcome(norm, self._loss, good)
+        outcome = Outcome(length, self._loss, good)
         self._loss = torch.zeros_like(self._loss)
         return outcome
+
+    def _clip(self) -> Tensor:
+        """Scale the gradient to at most `clip`, as `models.optimizer` does; its norm before that."""
+        gradients = [p.grad.to_local() for p in self.model.parameters() if isinstance(p.grad, DTensor)]
+        squares = torch.stack([norm(gradient) for gradient in gradients]).double().square().sum()
+        dist.all_reduce(squares)
+        length = squares.sqrt().float()
+        factor = (self.clip / (length + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor)
+        return length
 
     @torch.no_grad()
     def losses(self, batch: MicroBatch) -> Tensor:

@@ -68,6 +68,10 @@ class Checkpointer:
         self._thread = threading.Thread(target=write, name="checkpoint")
         self._thread.start()
 
+    def name(self, step: int) -> Path:
+        """Where a checkpoint lies when it is whole."""
+        return self.folder / f"step-{step:07d}"
+
     def partial(self, step: int) -> Path:
         """Where a checkpoint is written before it is whole."""
         return self.folder / f".step-{step:07d}.partial"
@@ -84,7 +88,7 @@ class Checkpointer:
         self, step: int, weights: dict[str, Tensor], config: dict[str, Any], facts: dict[str, Any]
     ) -> None:
         """Write what is left, give the folder its name, and remove the oldest."""
-        partial, final = self.partial(step), self.folder / f"step-{step:07d}"
+        partial, final = self.partial(step), self.name(step)
         write_whole(partial / "state.json", (json.dumps(facts, indent=2) + "\n").encode())
         write_checkpoint(partial, weights, self.tokenizer, config)
         shutil.rmtree(final, ignore_errors=True)
@@ -119,31 +123,46 @@ def ours(folder: Path) -> list[Path]:
     return [path for path in found if NAME.fullmatch(path.name.removeprefix(".").removesuffix(".partial"))]
 
 
+def read_facts(folder: Path) -> dict[str, Any]:
+    """state.json of a checkpoint; ModelError naming the file that is damaged or missing."""
+    path = folder / "config.json"
+    try:
+        check_format(json.loads(path.read_text("utf-8")), path)
+        path = folder / "state.json"
+        facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        int(facts["world"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from error
+    return facts
+
+
 def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """(state.json, tensors by name) of a checkpoint; the rows of sharded files are joined.
 
     Raises ModelError naming the file that is damaged or missing.
     """
-    path = folder / "config.json"
-    try:
-        check_format(json.loads(path.read_text("utf-8")), path)
-        path = folder / "state.json"
-        facts = json.loads(path.read_text("utf-8"))
-        world = int(facts["world"])
-        pieces: dict[str, list[Tensor]] = {}
-        for rank in range(world):
-            path = folder / f"state-{rank:05d}-of-{world:05d}.safetensors"
+    facts = read_facts(folder)
+    world = int(facts["world"])
+    pieces: dict[str, list[Tensor]] = {}
+    for rank in range(world):
+        path = folder / f"state-{rank:05d}-of-{world:05d}.safetensors"
+        try:
             with safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118 - not a mapping
                     pieces.setdefault(name, []).append(file.get_tensor(name))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelError(
-            f"{path}: can't be read ({error}); remove {folder} to go on from the checkpoint before it"
-        ) from error
+        except (OSError, ValueError, SafetensorError) as error:
+            raise damaged(path, error) from error
     return facts, {
         name: torch.cat(parts) if len(parts) > 1 and sharded(name) else parts[0]
         for name, parts in pieces.items()
     }
+
+
+def damaged(path: Path, error: Exception) -> ModelError:
+    """What is said of a checkpoint's file that can't be read."""
+    return ModelError(
+        f"{path}: can't be read ({error}); remove {path.parent} to go on from the checkpoint before it"
+    )
 
 
 def sharded(name: str) -> bool:

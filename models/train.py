@@ -7,23 +7,34 @@
 The output folder holds the checkpoint (see `models.checkpoint`), `metrics.jsonl` with one row a step,
 `loss.png`, and under `checkpoints/` those on the way. A run that was killed goes on where its last one was
 when started again with the same words: with `--deterministic` (on a CPU always) to the same bits as if
-nothing had happened. A finished run is left alone, and replaced only with `--force`.
+nothing had happened. A finished run is left alone, and replaced only with `--force`. SIGTERM or Ctrl-C end it
+after a checkpoint of the step under way; a second Ctrl-C at once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
+from models.checkpoint import make_folder
 from models.config import TrainConfig, read_config
 from models.errors import ModelError
+from models.ladder import VOCABULARY
 from models.peaks import peak_flops
 from models.processes import Processes, processes
-from models.run import Run, device_name
+from models.resume import locked
+from models.run import Run
+from models.settings import device_name
+from models.stopping import Stopped, at_once, handled
+
+DEMO_VOCABULARY = 4096  # entries that demo-4M is named for: those that werp tokenize trains by itself
+MOST_OFF = 0.1  # of its named size, before a model is called another one
 
 
 def set_determinism() -> None:
@@ -42,6 +53,7 @@ def announce(run: Run) -> None:
         f"{rung.name}: {millions[0]:.2f} M parameters as DataDecide counts them (head in, embedding out), "
         f"{millions[1]:.2f} M in all, {millions[2]:.2f} M without both"
     )
+    warn_of_another_size(run)
     for folder, source, quota in zip(run.config.folders, order.sources, order.quotas, strict=True):
         print(
             f"{folder}: {source.total:,} training tokens in {source.count:,} windows of {run.config.window}, "
@@ -61,6 +73,21 @@ def announce(run: Run) -> None:
     sys.stdout.flush()
 
 
+def warn_of_another_size(run: Run) -> None:
+    """Tell where the tokenizer makes another model of the rung than the one it is named for."""
+    rung, now = run.rung, run.rung.counted(run.vocabulary)
+    entries = DEMO_VOCABULARY if rung.name == "demo-4M" else VOCABULARY
+    named = rung.counted(entries)
+    if abs(now - named) > MOST_OFF * named:
+        print(
+            f"warning: with the {run.folders[0].metadata['vocabulary']:,} entries of these tokens' tokenizer "
+            f"{rung.name} has {now / 1e6:.1f} M parameters in place of the {named / 1e6:.1f} M that it has "
+            f"with {entries:,}: losses, budgets and rates are not those of a {rung.name}. Remedy: werp "
+            "tokenize --tokenizer FILE, with a tokenizer of about so many entries (GPT-NeoX's has 50,280)",
+            file=sys.stderr,
+        )
+
+
 def train(config: TrainConfig) -> dict[str, Any]:
     """Train, validate, write the checkpoint; returns what its config.json tells about the run.
 
@@ -75,10 +102,17 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
 def _train(config: TrainConfig, group: Processes) -> dict[str, Any]:
     """On its own, so that nothing holds the run, and by its shards the group, when the group is left."""
-    run = Run(config, group)
-    if run.leads:
-        announce(run)
-    return run.train()
+    make_folder(config.output)
+    with locked(config.output) if group.rank == 0 else contextlib.nullcontext():
+        run = Run(config, group)
+        if run.held is not None and not config.force:
+            if run.leads:
+                print(f"{config.output}: this run is finished already; --force does it again", flush=True)
+            return run.held
+        run.build()
+        if run.leads:
+            announce(run)
+        return run.train()
 
 
 def summary(about: dict[str, Any]) -> str:
@@ -99,23 +133,40 @@ def summary(about: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line; a ModelError ends it with its text alone."""
+    """The command line; a ModelError ends it with its text alone, a signal with a line and its status."""
     try:
-        config = read_config(arguments)
-        about = train(config)
+        with handled(signal.SIGTERM, by=at_once):
+            config = read_config(arguments)
+            about = train(config)
     except ModelError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        print("stopped; the same words go on from the last checkpoint, if one was written", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        end(error if isinstance(error, Stopped) else Stopped(signal.SIGINT, "at once; the same words go on "
+            "from the last checkpoint, if one was written"))  # fmt: skip
     if int(os.environ.get("RANK", "0")) == 0:
         print(summary(about), f"checkpoint: {config.output}", sep="\n")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # All is on disk and the group is left. torch's threads can abort a process while its interpreter
-        # ends (one run of a hundred, on a busy machine), and torchrun would call the whole run failed.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        leave(0)
+
+
+def end(stopped: Stopped) -> NoReturn:
+    """Say by what and where a run was stopped; the status is 128 and the signal's number, as of shells."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(f"stopped by {signal.Signals(stopped.number).name}, {stopped}", file=sys.stderr)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        leave(128 + stopped.number)
+    sys.exit(128 + stopped.number)
+
+
+def leave(status: int) -> NoReturn:
+    """End one process of several at once: all is on disk and the group is left.
+
+    torch's threads can abort a process while its interpreter ends (one run of a hundred, on a busy machine),
+    and torchrun would call the whole run failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

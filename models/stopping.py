@@ -30,16 +30,16 @@ class StopRequest:
         self.alone = alone
         self.number: int | None = None
 
-    def note(self, number: int, _frame: FrameType | None) -> None:
+    def note(self, number: int, frame: FrameType | None) -> None:
         """Take a signal."""
         if self.number is not None and number == signal.SIGINT and self.alone:
-            raise KeyboardInterrupt
+            at_once(number, frame)
         self.number = self.number or number
 
 
 def at_once(number: int, _frame: FrameType | None) -> None:
-    """Take a signal where no step is under way: raises Stopped."""
-    raise Stopped(number, "the same words go on from the last checkpoint, if one was written")
+    """Take a signal where no step is to be waited for: raises Stopped."""
+    raise Stopped(number, "at once; the same words go on from the last checkpoint, if one was written")
 
 
 @contextmanager

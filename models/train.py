@@ -31,7 +31,7 @@ from models.processes import Processes, processes
 from models.resume import locked
 from models.run import Run
 from models.settings import device_name
-from models.stopping import Stopped, at_once, handled
+from models.stopping import SIGNALS, Stopped, at_once, handled
 
 DEMO_VOCABULARY = 4096  # entries that demo-4M is named for: those that werp tokenize trains by itself
 MOST_OFF = 0.1  # of its named size, before a model is called another one
@@ -112,7 +112,10 @@ def _train(config: TrainConfig, group: Processes) -> dict[str, Any]:
         run.build()
         if run.leads:
             announce(run)
-        return run.train()
+        about = run.train()
+        if run.leads:
+            print(summary(about))
+        return about
 
 
 def summary(about: dict[str, Any]) -> str:
@@ -135,16 +138,15 @@ def summary(about: dict[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; a ModelError ends it with its text alone, a signal with a line and its status."""
     try:
-        with handled(signal.SIGTERM, by=at_once):
+        with handled(*SIGNALS, by=at_once):
             config = read_config(arguments)
-            about = train(config)
+            train(config)
     except ModelError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt as error:
-        end(error if isinstance(error, Stopped) else Stopped(signal.SIGINT, "at once; the same words go on "
-            "from the last checkpoint, if one was written"))  # fmt: skip
+    except Stopped as stopped:
+        end(stopped)
     if int(os.environ.get("RANK", "0")) == 0:
-        print(summary(about), f"checkpoint: {config.output}", sep="\n")
+        print(f"checkpoint: {config.output}")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         leave(0)
 
@@ -152,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def end(stopped: Stopped) -> NoReturn:
     """Say by what and where a run was stopped; the status is 128 and the signal's number, as of shells."""
     if int(os.environ.get("RANK", "0")) == 0:
-        print(f"stopped by {signal.Signals(stopped.number).name}, {stopped}", file=sys.stderr)
+        print(f"stopped by {signal.Signals(stopped.number).name} {stopped}", file=sys.stderr)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         leave(128 + stopped.number)
     sys.exit(128 + stopped.number)

@@ -34,7 +34,7 @@ from models.prefetch import StepBatch
 from models.progress import Reporter
 from models.schedule import learning_rate
 from models.state import checkpoints, read_state
-from models.train import main, summary, train
+from models.train import summary, train
 from models.validation import validate
 from tests.models.folders import same_tokenizer, token_folder
 
@@ -531,6 +531,9 @@ def test_documents_in_one_window_cost_what_they_cost_apart(tokens: Path) -> None
 def test_flags_win_over_the_file_and_mistakes_are_named(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("window: 64\nlearning_rate: 1e-3\ntokens: t\noutput: o\n")
+    edge = ["--tokens", "t", "--output", "o", "--warmup"]
+    (latin := tmp_path / "latin.yaml").write_bytes(b"output: caf\xe9\n")
+    (broken := tmp_path / "broken.yaml").write_text("output: [o\n")
     read = read_config(["--config", str(file), "--window", "128"])
     assert (read.window, read.learning_rate, read.tokens, read.seed) == (128, 1e-3, Path("t"), 6198)
     for arguments, message in (
@@ -538,7 +541,14 @@ def test_flags_win_over_the_file_and_mistakes_are_named(tmp_path: Path) -> None:
         (["--output", "o"], "tokens .one folder. or sources"),
         (["--config", str(file), "--window", "x"], "--window: 'x' is not valid"),
         (["--config", str(file), "--rung", "demo-4m"], "did you mean demo-4M"),
-        (["--config", str(tmp_path / "none.yaml")], "none.yaml: can't be read"),
+        (["--config", str(tmp_path / "none.yaml")], r"none\.yaml: No such file or directory; give a YAML"),
+        (["--config", str(tmp_path)], "Is a directory; give a YAML file"),
+        (["--config", str(latin)], r"latin\.yaml: not UTF-8 text .*save it as UTF-8"),
+        (["--config", str(broken)], r"broken\.yaml: can't be read as YAML: "),
+        (
+            ["--output", "o", "--tokens", "t", "--schedule", "wsd", "--warmup", "0.81"],
+            r"warmup: 0\.81 .* last 0\.2",
+        ),
         (["--output", "o", "--sources", "[{tokens"], "--sources .*can't be read as YAML"),
         (["--output", "o", "--sources", "[{tokens: a}, {tokens: a}]"], "stands there twice"),
         (["--output", "o", "--sources", "[{tokens: a}, {tokens: b/../a}]"], "stands there twice"),
@@ -560,6 +570,8 @@ def test_flags_win_over_the_file_and_mistakes_are_named(tmp_path: Path) -> None:
         [Path("a")],
         [2],
     )
+    assert read_config([*edge, "0.8", "--schedule", "wsd"]).warmup == 0.8
+    assert read_config([*edge, "0.9"]).warmup == 0.9  # cosine has no stretch of its own to come down
     file.write_text("windw: 64\n")
     with pytest.raises(ModelError, match=r"unknown key 'windw'.*did you mean window"):
         read_config(["--config", str(file)])
@@ -609,16 +621,3 @@ def test_the_command_line_needs_no_spark_and_shows_no_traceback(tmp_path: Path) 
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path}/tokens.arrow")
     assert "Traceback" not in done.stderr
-
-
-def test_a_run_stopped_at_the_keyboard_says_how_it_goes_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def stop(_: TrainConfig) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("models.train.train", stop)
-    with pytest.raises(SystemExit) as ended:
-        main(["--tokens", "t", "--output", "o"])
-    assert ended.value.code == 130
-    assert "the same words go on from the last checkpoint" in capsys.readouterr().err

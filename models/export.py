@@ -2,7 +2,14 @@
 
     python -m models.export --checkpoint out/model --output out/model-hf
 
-The same decoder under other names: fused matrices are taken apart, nothing is computed.
+The same decoder under other names: fused matrices are taken apart, nothing is computed. The embedding's rows
+beyond the tokenizer's entries, which only fill it up to a multiple of 128, are left out: nobody can draw an
+id that has no text. The probability that the model left to them goes to the entries, see docs/training.md.
+
+A batch is padded with the tokenizer's own padding token, or else with the end token, on the left, as
+generation needs it. Attention masks keep padding out of every score. transformers gives the padding token's
+embedding no gradient: who trains an export on documents that are joined by the end token sets
+`model.get_input_embeddings().padding_idx = None` first.
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from models.checkpoint import load_checkpoint, make_folder, write_whole
@@ -23,9 +31,11 @@ from models.decoder import NORM_EPS, ROPE_BASE, Decoder
 from models.errors import ModelError
 from models.ladder import Rung
 
+PADDING = ("<|padding|>", "<|pad|>", "<pad>", "[PAD]")  # what tokenizers call theirs
+
 
 def hugging_face_config(
-    rung: Rung, vocabulary: int, window: int, end: int | None, dtype: str
+    rung: Rung, vocabulary: int, window: int, end: int | None, pad: int | None, dtype: str
 ) -> dict[str, Any]:
     """The content of config.json."""
     family = ("Qwen3ForCausalLM", "qwen3") if rung.qk_norm else ("LlamaForCausalLM", "llama")
@@ -38,18 +48,18 @@ def hugging_face_config(
         "rope_theta": ROPE_BASE,
         "rope_parameters": {"rope_type": "default", "rope_theta": ROPE_BASE},
         "attention_bias": False, "mlp_bias": False, "tie_word_embeddings": False, "bos_token_id": None,
-        "eos_token_id": end, "pad_token_id": None, "torch_dtype": dtype,
+        "eos_token_id": end, "pad_token_id": pad, "torch_dtype": dtype,
     }  # fmt: skip
 
 
-def hugging_face_weights(model: Decoder) -> dict[str, Tensor]:
-    """The weights under Hugging Face's names."""
+def hugging_face_weights(model: Decoder, entries: int) -> dict[str, Tensor]:
+    """The weights under Hugging Face's names, of the first `entries` rows of the vocabulary."""
     rung, ours = model.rung, model.state_dict()
     keys = rung.key_heads * rung.head_width
     named = {
-        "model.embed_tokens.weight": ours["embedding.weight"],
+        "model.embed_tokens.weight": ours["embedding.weight"][:entries],
         "model.norm.weight": ours["norm.weight"],
-        "lm_head.weight": ours["head.weight"],
+        "lm_head.weight": ours["head.weight"][:entries],
     }
     for i in range(rung.layers):
         here, there = f"blocks.{i}.", f"model.layers.{i}."
@@ -72,25 +82,53 @@ def hugging_face_weights(model: Decoder) -> dict[str, Tensor]:
     return named
 
 
+def padding(tokenizer: Tokenizer) -> str | None:
+    """The token that fills up a batch: the tokenizer's own, or the end token; None where it has neither."""
+    # An entry that is not special already would be cut out of texts once it pads.
+    special = {x.content for x in tokenizer.get_added_tokens_decoder().values() if x.special}
+    known = ((tokenizer.padding or {}).get("pad_token"), *PADDING)
+    found = next((name for name in known if name in special), None)
+    return found or (END if tokenizer.token_to_id(END) is not None else None)
+
+
 def export(checkpoint: Path, output: Path, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json.
+    """Write config.json, generation_config.json, model.safetensors, tokenizer.json and tokenizer_config.json.
 
     Raises ModelError for a folder that is no checkpoint, or an `output` that is one.
     """
     if (output / "config.json").exists():
         raise ModelError(f"--output {output}: holds a config.json already; name another folder")
     found = load_checkpoint(checkpoint, dtype=dtype)
-    rung, end = found.model.rung, found.tokenizer.token_to_id(END)
+    model, tokenizer = found.model, found.tokenizer
+    entries = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    if entries > model.vocabulary:
+        raise ModelError(
+            f"{checkpoint}: its tokenizer has {entries} entries, the model {model.vocabulary}: they do not "
+            "belong together; train the model again"
+        )
+    end, pad = tokenizer.token_to_id(END), padding(tokenizer)
+    pad_id = None if pad is None else tokenizer.token_to_id(pad)
     kind = str(dtype).removeprefix("torch.")
     window = found.config["train"]["window"]
-    weights = {name: x.contiguous() for name, x in hugging_face_weights(found.model).items()}
+    weights = {name: x.contiguous() for name, x in hugging_face_weights(model, entries).items()}
     make_folder(output)
     write_whole(output / "model.safetensors", save(weights, metadata={"format": "pt"}))
     write_whole(output / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
-    tokens = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "model_max_length": window}
-    write_whole(output / "tokenizer_config.json", (json.dumps(tokens, indent=2) + "\n").encode())
-    config = hugging_face_config(rung, found.model.vocabulary, window, end, kind)
-    write_whole(output / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+    special = {"eos_token": None if end is None else END, "pad_token": pad}
+    tokens = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": window,
+        "padding_side": "left",
+    }
+    write_json(output / "tokenizer_config.json", tokens | special)
+    write_json(output / "generation_config.json", {"eos_token_id": end, "pad_token_id": pad_id})
+    config = hugging_face_config(model.rung, entries, window, end, pad_id, kind)
+    write_json(output / "config.json", config)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file whole."""
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,11 @@ RUNGS = [
 
 
 def peer_of(model: Decoder) -> Any:
-    config = hugging_face_config(model.rung, VOCABULARY, WINDOW, 0, "float32")
+    config = hugging_face_config(model.rung, VOCABULARY, WINDOW, 0, None, "float32")
     family = getattr(transformers, config.pop("architectures")[0])
     config.pop("model_type")
     peer = family(family.config_class(**config, attn_implementation="sdpa"))
-    peer.load_state_dict(hugging_face_weights(model))
+    peer.load_state_dict(hugging_face_weights(model, VOCABULARY))
     return peer.float()
 
 
@@ -56,7 +57,7 @@ def test_loss_and_gradients_are_the_peers(rung: Rung) -> None:
         for parameter in model.parameters():
             assert parameter.grad is not None
             parameter.copy_(parameter.grad)
-    for name, gradient in hugging_face_weights(model).items():
+    for name, gradient in hugging_face_weights(model, VOCABULARY).items():
         assert (gradient - gradients[name]).norm() <= 1e-5 * gradients[name].norm(), name
 
 
@@ -92,19 +93,85 @@ def test_an_export_loads_there_and_gives_our_logits(rung: Rung, tmp_path: Path) 
         torch.nn.init.normal_(parameter, std=0.3)
     about = {"train": {"window": WINDOW}}
     save_checkpoint(tmp_path / "ours", model, (tokens / "tokenizer.json").read_bytes(), about)
-    ids = torch.randint(260, (2, WINDOW))
+    from tokenizers import Tokenizer  # noqa: PLC0415
+
+    ours_tokenizer = Tokenizer.from_file(str(tokens / "tokenizer.json"))
+    entries = ours_tokenizer.get_vocab_size()
+    assert entries < 384
+    ids = torch.randint(entries, (2, WINDOW))
     for dtype, bound in ((torch.float32, 1e-5), (torch.bfloat16, 3e-2)):
         output = tmp_path / str(dtype)
         export(tmp_path / "ours", output, dtype)
         peer = transformers.AutoModelForCausalLM.from_pretrained(output, dtype=dtype)
         with torch.inference_mode():
             ours, theirs = model.to(dtype)(ids).float(), peer(input_ids=ids).logits.float()
+        assert theirs.shape[-1] == peer.config.vocab_size == entries  # without the rows that fill up
+        ours = ours[..., :entries]
         assert (ours - theirs).norm() < bound * theirs.norm()
     text = "a few words"
     fast = transformers.AutoTokenizer.from_pretrained(output)
-    from tokenizers import Tokenizer  # noqa: PLC0415
+    assert fast(text)["input_ids"] == ours_tokenizer.encode(text).ids
+    assert fast.get_vocab() == ours_tokenizer.get_vocab()
+    assert (peer.config.max_position_embeddings, fast.model_max_length) == (WINDOW, WINDOW)
+    config = json.loads((output / "config.json").read_text())
+    assert (config["rope_theta"], config["rms_norm_eps"]) == (10_000.0, 1e-6)
 
-    assert fast(text)["input_ids"] == Tokenizer.from_file(str(tokens / "tokenizer.json")).encode(text).ids
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [([], "<|endoftext|>"), (["<|padding|>"], "<|padding|>"), (["[PAD]", "<pad>"], "<pad>")],
+)
+def test_a_batch_of_an_export_scores_and_goes_on_as_each_text_does_alone(
+    named: list[str], expected: str, tmp_path: Path
+) -> None:
+    """As a stranger does it: nothing but the folder, padding, and the mask that comes with it."""
+    from tokenizers import AddedToken, Tokenizer  # noqa: PLC0415
+
+    folder = token_folder(tmp_path, ["a few words of text to make a tokenizer of"] * 9, vocab_size=270)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in named])
+    torch.manual_seed(1)
+    model = Decoder(RUNGS[1], 384)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    save_checkpoint(tmp_path / "ours", model, tokenizer.to_str().encode(), {"train": {"window": WINDOW}})
+    export(tmp_path / "ours", tmp_path / "theirs", torch.float32)
+    fast = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
+    peer = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "theirs")
+    assert fast.pad_token == expected
+    assert fast.get_vocab() == tokenizer.get_vocab()
+    assert len(fast) == peer.config.vocab_size == peer.get_input_embeddings().weight.shape[0]
+    assert fast.pad_token_id == peer.config.pad_token_id == peer.generation_config.pad_token_id
+    assert fast.eos_token_id == peer.config.eos_token_id == peer.generation_config.eos_token_id
+    texts = ["a few", "words of text to make", "a"]
+    batch = fast(texts, padding=True, return_tensors="pt")
+    width = batch["input_ids"].shape[1]
+    with torch.inference_mode():
+        for side in ("left", "right"):
+            fast.padding_side = side
+            logits = peer(**fast(texts, padding=True, return_tensors="pt")).logits.log_softmax(-1)
+            for row, text in zip(logits, texts, strict=True):
+                ids = torch.tensor([tokenizer.encode(text).ids])
+                n = ids.shape[1]
+                alone = model(ids)[0, :, : len(fast)].log_softmax(-1)
+                here = row[width - n :] if side == "left" else row[:n]
+                torch.testing.assert_close(here, alone, rtol=1e-4, atol=1e-4)
+        drawn = peer.generate(**batch, max_new_tokens=6, do_sample=False)[:, width:]
+        for row, text in zip(drawn, texts, strict=True):
+            ids = tokenizer.encode(text).ids
+            for token in row.tolist():
+                assert token == int(model(torch.tensor([ids]))[0, -1, : len(fast)].argmax())
+                ids.append(token)
+                if token == fast.eos_token_id:
+                    break
+
+
+def test_a_tokenizer_with_more_entries_than_the_model_is_no_export(tmp_path: Path) -> None:
+    tokens = token_folder(tmp_path / "text", ["some words to make tokens of"] * 3)
+    tokenizer = (tokens / "tokenizer.json").read_bytes()
+    save_checkpoint(tmp_path / "ours", Decoder(RUNGS[0], 128), tokenizer, {"train": {"window": WINDOW}})
+    with pytest.raises(ModelError, match=r"tokenizer has 2\d\d entries, the model 128"):
+        export(tmp_path / "ours", tmp_path / "theirs")
 
 
 def test_an_export_has_a_folder_of_its_own(tmp_path: Path) -> None:

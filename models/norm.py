@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BLOCK = 4096  # elements
+BLOCK = 1024  # elements
 
 
 def norm(x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from kernels.feed_forward import feed_forward, feed_forward_reference
 from kernels.launch import available
 from kernels.linear import embedding, linear, linear_reference
 from kernels.rms_norm import add_rms_norm, add_rms_norm_reference
-from kernels.rope import rotations, split_rotate, split_rotate_reference
+from kernels.rope import QK_NORM_EPS, rotations, split_rotate, split_rotate_reference
 from kernels.swiglu import swiglu, swiglu_reference
 from tests.kernels.cases import BOUNDS, DEVICE, assert_same, dtypes, error, random
 
@@ -63,6 +63,30 @@ def test_add_rms_norm(rows: int, width: int, with_delta: bool, dtype: torch.dtyp
             lambda x, w: add_rms_norm_reference(x, None, w, 1e-6)[1],
             [x, weight], BOUNDS[dtype],
         )  # fmt: skip
+
+
+def test_norms_of_small_numbers_have_their_epsilon() -> None:
+    """Squares of its own size, forward and backward, of rows and of heads."""
+    x, delta = random(4, 63, scale=1e-3), random(4, 63, scale=1e-3)
+    assert_same(
+        lambda x, d, w: add_rms_norm(x, d, w, 1e-6)[1],
+        lambda x, d, w: add_rms_norm_reference(x, d, w, 1e-6)[1],
+        [x, delta, random(63)], BOUNDS[torch.float32],
+    )  # fmt: skip
+    assert QK_NORM_EPS == 1e-6
+    heads, key_heads, width = 3, 1, 42
+    cos, sin = rotations(5, width, 10_000.0, torch.device(DEVICE))
+
+    def run(function: Any, qkv: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+        return tuple(function(qkv, cos.to(qkv.dtype), sin.to(qkv.dtype), heads, key_heads, weights))
+
+    inputs = [random(10, (heads + 2 * key_heads) * width, scale=1e-3), random(width), random(width)]
+    assert_same(
+        functools.partial(run, split_rotate),
+        functools.partial(run, split_rotate_reference),
+        inputs,
+        BOUNDS[torch.float32],
+    )
 
 
 @dtypes
@@ -266,16 +290,16 @@ def test_linear_and_embedding_add_to_their_sinks(dtype: torch.dtype) -> None:
     assert error(sink - 1, upstream.detach().double().T @ x.detach().double()) < 3e-6
     ids = torch.tensor([3, 3, 0, 39], device=DEVICE)
     table, up = random(40, 24, dtype=dtype), random(4, 24, dtype=dtype).detach()
-    sink.zero_()
+    before = sink.clone()
     out = embedding(ids, table, sink)
     assert torch.equal(out, table[ids])
     out.backward(up)
     expected = torch.zeros(40, 24, device=DEVICE, dtype=torch.float64).index_add(0, ids, up.double())
-    assert error(sink, expected) < BOUNDS[dtype]
+    assert error(sink - before, expected) < BOUNDS[dtype]
 
 
-@pytest.mark.parametrize("with_copy", [True, False])
-def test_adamw(with_copy: bool) -> None:
+@pytest.mark.parametrize(("with_copy", "eps"), [(True, 1e-8), (False, 1e-8), (True, 0.5)])
+def test_adamw(with_copy: bool, eps: float) -> None:
     size = 5000  # more than one block, the last one short
     copy_type = torch.bfloat16 if DEVICE == "cuda" else torch.float32
     state = {
@@ -293,7 +317,7 @@ def test_adamw(with_copy: bool) -> None:
         for function in (adamw, adamw_reference):
             buffers = [x.clone() for x in (*state, gradient)]
             copy = torch.full((size,), float("nan"), device=DEVICE, dtype=copy_type) if with_copy else None
-            function(*buffers, copy, control, 1e-2, 0.9, 0.95, 1e-8, 0.05)
+            function(*buffers, copy, control, 1e-2, 0.9, 0.95, eps, 0.05)
             results.append([*buffers, *([copy] if copy is not None else [])])
         for a, b in zip(*results, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, equal_nan=True)
@@ -301,15 +325,16 @@ def test_adamw(with_copy: bool) -> None:
         assert torch.equal(results[0][0], state[0]) == (taken == 0)
 
 
-def test_the_adamw_reference_is_torchs_adamw() -> None:
+@pytest.mark.parametrize("eps", [1e-8, 0.5])  # the second counts beside the root, wherever it stands
+def test_the_adamw_reference_is_torchs_adamw(eps: float) -> None:
     torch.manual_seed(1)
     parameter = torch.nn.Parameter(torch.randn(50))
-    theirs = torch.optim.AdamW([parameter], lr=3e-3, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+    theirs = torch.optim.AdamW([parameter], lr=3e-3, betas=(0.9, 0.95), eps=eps, weight_decay=0.1)
     master, moment, square = parameter.detach().clone(), torch.zeros(50), torch.zeros(50)
     for t in range(1, 6):
         gradient = torch.randn(50)
         parameter.grad = gradient.clone()
         theirs.step()
         control = torch.tensor([1.0, 1.0, 1 - 0.9**t, 1 - 0.95**t])
-        adamw_reference(master, moment, square, gradient, None, control, 3e-3, 0.9, 0.95, 1e-8, 0.1)
+        adamw_reference(master, moment, square, gradient, None, control, 3e-3, 0.9, 0.95, eps, 0.1)
     torch.testing.assert_close(master, parameter.detach(), rtol=1e-6, atol=1e-7)

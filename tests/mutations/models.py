@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tests.mutations import Change
 
-OPTIMIZER = ("tests/models/test_optimizer.py",)
-TRAINER = ("tests/models/test_train.py", "-k", "not fused and not command_line and not terminal")
-STEP = OPTIMIZER + TRAINER
+STEP = ("tests/models/test_optimizer.py", "tests/models/test_resume.py", "tests/models/test_rates.py")
+TRAINER = ("tests/models/test_resume.py", "tests/models/test_rates.py", "tests/models/test_train.py", "-k",
+           "not fused and not command_line and not terminal")  # fmt: skip
+STOPPING = ("tests/models/test_stopping.py",)
 WINDOWS = ("tests/models/test_windows.py",)
 DECODER = ("tests/models/test_decoder.py", "tests/models/test_parity.py")
 LADDER = ("tests/models/test_ladder.py", "tests/models/test_decoder.py")

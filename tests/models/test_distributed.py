@@ -97,7 +97,8 @@ def test_whole_copies_follow_one_process_and_stop_together(tokens: Path, alone: 
         command(tokens, output, 2, "--checkpoint-minutes", "1e-9", "--keep", "99"),
         env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
-    while not (output / "metrics.jsonl").exists() and process.poll() is None:
+    metrics = output / "metrics.jsonl"
+    while not (metrics.exists() and metrics.stat().st_size) and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=120)

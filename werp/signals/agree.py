@@ -37,7 +37,7 @@ _RULES: dict[str, list[dict[str, Any]]] = {
     "c4": [{"rule": "c4.v1", "terminal_punctuation": False}],
     "c4_terminal": [{"rule": "c4.v1"}],
     "fineweb_quality": [{"rule": "c4.v1", "terminal_punctuation": False}, {"rule": "fineweb_quality.v1"}],
-    "pii": [{"rule": "pii.v1"}],
+    "pii": [{"rule": "pii.v1", "matching": "datatrove"}],
 }
 
 #: The peer's half. It reads {"text"} lines, writes one {rule: [kept, reason, text]} line each.

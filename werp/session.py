@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 #: A `WerpError` in a task's traceback, up to the blank line that Spark puts behind it.
-_OWN_ERROR = re.compile(r"^werp\.errors\.WerpError: (.*?)(?=\n\s*\n|\n\tat |\Z)", re.M | re.S)
+_OWN_ERROR = re.compile(r"^werp\.errors\.WerpError: (.*?)(?=\n[^\S\n]*+\n|\n\tat |\Z)", re.M | re.S)
+
+
+_RAISED = re.compile(r"\A[\w.]*(?:Error|Exception|Interrupt)\b")
 
 
 class TaskError(WerpError):
@@ -50,7 +53,7 @@ def _told(text: str) -> WerpError:
     if own:
         return WerpError(own[-1].strip())
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b.*:", line)]
+    raised = [line for line in lines if ":" in line and _RAISED.match(line)]
     python = [line for line in raised if not line.startswith(("org.", "java.", "py4j."))]
     cause = (python or raised or lines or ["no cause given"])[-1]
     return TaskError(

@@ -20,7 +20,13 @@ from eval_harness.tasks.demonstrations import olmes
 def clean(text: str) -> str:
     """Bracketed WikiHow markers out, section titles as sentences of their own, blanks single."""
     text = re.sub(r"\.? \[title\]", ". ", text.strip())
-    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
+    return _unmarked(text).replace("  ", " ")
+
+
+def _unmarked(text: str) -> str:
+    """The text without what stands in brackets; one that is never closed stays."""
+    # To the line's end where no bracket closes: looked for once, not from every bracket on.
+    return re.sub(r"\[[^\]\n]*+\]?", lambda mark: "" if mark[0].endswith("]") else mark[0], text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,7 @@ class HellaSwag(Task):
 
 def joint(ending: str) -> str:
     """An ending of the text copy with title joints as OLMES has them."""
-    return re.sub(r"\.\. ", ". ", re.sub(r"\[.*?\]", "", ending).replace("  ", " "))
+    return re.sub(r"\.\. ", ". ", _unmarked(ending).replace("  ", " "))
 
 
 def query_row(doc: Mapping[str, Any]) -> dict[str, Any]:

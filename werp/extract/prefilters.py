@@ -81,13 +81,12 @@ _MAGIC: tuple[tuple[Kind, re.Pattern[bytes]], ...] = (
     ("application/pdf", re.compile(rb"%PDF-")),
     ("image", re.compile(rb"\x89PNG|GIF8[79]a|\xff\xd8\xff|RIFF....WEBP", re.S)),
     ("application/zip", re.compile(rb"PK\x03\x04|Rar!|7z\xbc\xaf")),
-    ("application/json", re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*"|\[\s*[{\["])')),
+    ("application/json", re.compile(rb'\A(?:\xef\xbb\xbf)?\s*+(?:\{\s*+"|\[\s*+[{\["])')),
     (
         "feed",
         re.compile(
-            rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*"
-            rb"<(?:rss|feed|rdf:RDF|urlset|sitemapindex)[\s>]",
-            re.S,
+            rb"\A(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+"
+            rb"<(?:rss|feed|rdf:RDF|urlset|sitemapindex)[\s>]"
         ),
     ),
 )

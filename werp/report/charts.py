@@ -47,7 +47,7 @@ def _svg(
     text = out.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<title>.*?</title>", "", text, flags=re.DOTALL)
-    text = re.sub(r"(-?\d+\.\d\d)\d+", r"\1", text)
+    text = re.sub(r"((?<!\d)\d++\.\d\d)\d+", r"\1", text)
     text = re.sub(r">\s+<", "><", text)
     # The size comes from the page: the picture grows and shrinks with its column.
     text = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", text, count=1)

@@ -34,7 +34,7 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
 
 
 class _Email(NamedTuple):
-    """local: characters of a local part, read backwards. first: where one begins. domain: after the `@`."""
+    """local: characters of a local part, read backwards. first: where one begins. domain: behind the `@`."""
 
     local: re.Pattern[str]
     first: re.Pattern[str]
@@ -51,17 +51,17 @@ _EMAILS: dict[Matching, _Email] = {
         re.compile(f"[{_ATOM}.]*+"),
         re.compile(rf"\b[{_ATOM}]"),
         re.compile(
-            rf"{_label(_ALNUM)}(?:\.{_label(_ALNUM)})++"
-            rf"|\[(?:{_OCTET}\.){{3}}(?:{_OCTET}|[A-Za-z0-9-]*[A-Za-z0-9]:)\]"
+            rf"(?<=@)(?:{_label(_ALNUM)}(?:\.{_label(_ALNUM)})++"
+            rf"|\[(?:{_OCTET}\.){{3}}(?:{_OCTET}|[A-Za-z0-9-]*[A-Za-z0-9]:)\])"
         ),
     ),
     "context": _Email(
         re.compile(f"[{_ATOM}{_MARKED}.]*+"),
         re.compile(f"[{_WIDE}_]"),
-        # The last label has a letter: `lodash@4.17.21` is a version.
+        # The last label begins with a letter: `lodash@4.17.21` is a version.
         re.compile(
-            rf"(?:{_label(_WIDE)}\.)+(?=[0-9-]*+[A-Za-z{_MARKED}]){_label(_WIDE)}"
-            r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]"
+            rf"(?<=@)(?:(?:{_label(_WIDE)}\.)+[A-Za-z](?:-*+[{_ALNUM}]){{0,62}}+"
+            r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\])"
         ),
     ),
 }

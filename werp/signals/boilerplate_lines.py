@@ -30,59 +30,67 @@ _NETWORKS = (
 _COUNTED = "likes?|shares?|comments?|views?|followers?|retweets?|reposts?|upvotes?|replies|reviews?|votes?|downloads?"
 _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 
-#: Class: what a whole line, in lower case and without marks at its ends, has to be.
+def _line(*forms: str) -> re.Pattern[str]:
+    """A whole line in one of these forms."""
+    return re.compile(rf"\A(?:{'|'.join(forms)})\Z", re.S)
+
+
+#: Class: what a whole line, in lower case and without marks at its ends, has to be. White space goes to one part
+#: alone (possessive), so that no line can be cut up in many ways.
 CLASSES: dict[str, re.Pattern[str]] = {
-    "cookie_banner": re.compile(
+    "cookie_banner": _line(
         r"(?:(?:we|this (?:web)?site|our (?:web)?site|this page) (?:also )?uses? (?:\w+ )?cookies\b.*"
         r"\b(?:experience|(?:web)?site|ads|advert\w*|traffic|analy\w+|personali\w+|policy|consent)\b.*"
         r"|(?:accept|allow|reject|decline|manage|customi[sz]e)(?: all| only)?(?: necessary| essential)? cookies?"
         r"|cookie (?:settings|preferences|policy|notice|consent)"
         r"|by (?:continuing|using|clicking|browsing)\b.*\bcookies\b.*)"
     ),
-    "social_counter": re.compile(rf"\d[\d.,]*\s*[km]?\+?\s+(?:{_COUNTED})(?:\s*[|•·,]?\s*\d[\d.,]*[km]?\s+(?:{_COUNTED}))*"),
-    "share_buttons": re.compile(
+    "social_counter": _line(
+        rf"\d[\d.,]*+(?:\s*+(?:[km]\+?|\+))?+\s++(?:{_COUNTED})(?:\s*+(?:[|•·,]\s*+)?\d[\d.,]*+[km]?\s++(?:{_COUNTED}))*"
+    ),
+    "share_buttons": _line(
         rf"(?:(?:share|tweet|pin|follow)(?: (?:this|us|me|it|the))?(?: (?:article|post|page|story))?(?: (?:on|via|with|to|by))?"
         rf"(?: (?:{_NETWORKS}|friends))*|(?:share|follow us|tweet|pin it)?[:\s]*(?:(?:{_NETWORKS})[\s,|/•·]+)+(?:{_NETWORKS}))"
     ),
     # Possessive, and no separator within a part: a line of separators costs no more than any other.
-    "breadcrumb": re.compile(
+    "breadcrumb": _line(
         r"(?:home|start|index)(?:\s*+(?:[>»›→/]|::)\s*+(?:[^>»›→/:]|:(?!:)){1,60}+){1,8}+|you are here:?.{0,120}"
     ),
-    "script_leftover": re.compile(
+    "script_leftover": _line(
         r"(?:(?:window\.(?:datalayer|adsbygoogle|_\w+)|document\.write|gtag|googletag|_gaq|fbq|jquery\s*\(document).*"
         r"|.{0,80}\b(?:enable|turn on|activate) javascript\b.{0,120}|javascript is (?:disabled|required|not enabled).{0,80}"
         r"|(?:<!--|/?/?<!\[cdata\[|@media\s*(?:screen|print|\(|only)|@import\s|@font-face).*)"
     ),
-    "form_label": re.compile(
+    "form_label": _line(
         r"(?:your )?(?:first name|last name|your name|e-?mail address|your e-?mail|phone number"
         r"|zip code|confirm password|search(?: for| this site)?|captcha)(?: ?\(?(?:required|optional)\)?| ?\*)?"
         r"|(?:search|log in|log out|sign in|sign up|forgot (?:your )?password"
         r"|remember me|save my name, email, and website.*|required fields are marked.*|your email address will not be.*)"
     ),
-    "newsletter": re.compile(
+    "newsletter": _line(
         r"(?:subscribe|sign up|register|join)(?: now| today| here)?(?: (?:to|for|up for) (?:our|the|my|free)[\w\s]{0,40}"
         r"(?:newsletter|mailing list|updates|feed|list|news))?(?: today| now)?"
         r"|(?:get|receive) (?:our|the|all the)? ?(?:latest|newest)?[\w\s]{0,30}(?:in|to) your inbox.{0,30}"
     ),
-    "navigation": re.compile(
+    "navigation": _line(
         r"(?:skip to (?:main )?(?:content|navigation)|back to (?:the )?top|(?:main |toggle )?(?:menu|navigation)"
         r"|previous(?: (?:post|article|page|story))?|next(?: (?:post|article|page|story))?|older posts|newer posts"
         r"|(?:« ?|< ?)?prev(?:ious)?(?: \| next| next)?|page \d+ of \d+|load more|show more|show less|view all|see all|see more"
         r"|home|about us|contact us|sitemap)"
     ),
-    "read_more": re.compile(
+    "read_more": _line(
         r"(?:(?:click here to )?(?:read|learn|find out|view|see) more[.…» >]*"
         r"|continue reading.{0,80}|(?:full|read the full) (?:article|story|post)(?: here)?|related (?:articles?|posts?|stories)"
         r"|you (?:may|might) also (?:like|enjoy|be interested in).{0,30}|recommended for you|more from .{1,40})"
     ),
-    "legal_footer": re.compile(
-        r"(?:(?:copyright|©|\(c\))\s*(?:©|\(c\))?\s*(?:\d{4}.{0,100}|.{0,60}\d{4}.{0,60}|.{0,60}all rights reserved)"
+    "legal_footer": _line(
+        r"(?:(?:copyright|©|\(c\))\s*+(?:(?:©|\(c\))\s*+)?(?:\d{4}.{0,100}|.{0,60}\d{4}.{0,60}|.{0,60}all rights reserved)"
         r"|all rights reserved.{0,60}|privacy (?:policy|notice|statement)|terms (?:of (?:use|service)|(?:and|&) conditions)"
-        r"|(?:privacy policy|terms of (?:use|service)|cookie policy|disclaimer|contact us|sitemap)(?:\s*[|•·]\s*[\w\s]{2,30})+"
+        r"|(?:privacy policy|terms of (?:use|service)|cookie policy|disclaimer|contact us|sitemap)(?:\s*+[|•·]\s*+\w(?:\s*+\w){1,29}+)+"
         r"|powered by (?:wordpress|blogger|drupal|joomla|shopify|disqus|vbulletin|phpbb).{0,40})"
     ),
-    "post_meta": re.compile(
-        rf"(?:(?:posted|published|updated|last (?:updated|modified)|filed)(?: (?:on|by|in|at|under):?)?:? .{{0,20}}(?:\d{{4}}|(?:{_MONTH})\w*).{{0,40}}"
+    "post_meta": _line(
+        rf"(?:(?:posted|published|updated|last (?:updated|modified)|filed)(?: (?:on|by|in|at|under):?)?:? .{{0,20}}(?:\d{{4}}|(?:{_MONTH})\w{{0,10}}).{{0,40}}"
         r"|(?:tags?|categor(?:y|ies)|filed under|tagged(?: with)?|labels):.{0,120}|leave a (?:reply|comment)|\d+ (?:comments?|responses?) (?:to|on).{0,120}"
         r"|(?:report|permalink|reply|email this|print this page)(?: ?[|•·] ?(?:report|permalink|reply|quote|edit|share|print))*"
         r"|\d+ min(?:ute)?s? read|advertisements?|sponsored(?: content)?)"

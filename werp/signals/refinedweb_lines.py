@@ -20,7 +20,7 @@ from werp.signals.lines import Line, lines_of, stripped
 _COUNTED = (
     "likes shares comments retweets reposts quotes bookmarks upvotes downvotes downloads views followers"
 )
-_COUNTER = re.compile(rf"\W*\d[\d,.]*[kmb]?\s+(?:{_COUNTED.replace(' ', '|')})\W*")
+_COUNTER = re.compile(rf"\A\W*+\d[\d,.]*+[kmb]?\s++(?:{_COUNTED.replace(' ', '|')})\W*")
 _NAME = "refinedweb_lines.v1"
 
 

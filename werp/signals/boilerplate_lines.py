@@ -30,6 +30,7 @@ _NETWORKS = (
 _COUNTED = "likes?|shares?|comments?|views?|followers?|retweets?|reposts?|upvotes?|replies|reviews?|votes?|downloads?"
 _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 
+
 def _line(*forms: str) -> re.Pattern[str]:
     """A whole line in one of these forms."""
     return re.compile(rf"\A(?:{'|'.join(forms)})\Z", re.S)

@@ -94,6 +94,7 @@ def heads() -> Iterator[tuple[str, Case]]:
     yield "no-blank-line", Case(OK + HTML, casualty="no blank line")
     yield "head-alone", Case(OK[:-2], "empty_body", casualty="no blank line")
     yield "no-head", Case(b"<!DOCTYPE html>\n" + HTML, casualty="head: none")
+    yield "no-status-line", Case(OK.partition(b"\n")[2] + b"\r\n" + HTML, casualty="no status line")
     yield "no-http", Case(b"HTTP is a protocol.\r\n\r\n" + HTML, "http_malformed")
 
 
@@ -163,6 +164,7 @@ def bodies() -> Iterator[tuple[str, Case]]:
     )
     yield "binary", Case(coded(b"\x1f\x8b\x08\0" + b"\xff" * 99, "gzip"), "content_encoding")
     yield "binary-unknown", Case(coded(bytes(range(256)), "pack200"), "content_encoding")
+    yield "six-codings", Case(coded(HTML, "gzip, br, gzip, br, gzip, br"), "content_encoding")
     yield "bomb", Case(coded(gz(gz(bytes(40 << 20))), "gzip, gzip"), "too_large")
     chunky = OK + b"Transfer-Encoding: chunked\r\n\r\n"
     for name, body in (
@@ -279,6 +281,14 @@ def charsets() -> Iterator[tuple[str, Case]]:
     ):  # fmt: skip
         yield f"utf-8 as {label}", case(language, "utf-8", "utf-8", label)
         yield f"utf-8 as {label} in meta", case(language, "utf-8", "utf-8", None, f"<meta charset={label}>")
+    cut = page_of("de").encode().replace("Grüße".encode(), b"Gr\xc3")
+    cut = cut[: cut.index(b"Gr\xc3") + 3]
+    kind = kind.replace(b"iso-2022-jp", b"iso-8859-1")
+    yield (
+        "utf-8 cut in a character",
+        Case(kind + cut, holds=(FIRST, "Leuchtturmwärter zählt"), charset="utf-8"),
+    )
+    kind = kind.replace(b"iso-8859-1", b"iso-2022-jp")
     yield "utf-16 stated", case("ru", "utf-8", "utf-8", "utf-16")
     for name, sign in (
         ("c", "© 2024 us"),

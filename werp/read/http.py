@@ -24,6 +24,7 @@ _STATUS_LINE = re.compile(
     rb"((?:HTTP/[0-9]+(?:\.[0-9]+)?(?=[\t\r\n ]|\Z)|(?:HTTP|ICY)(?=[\t ]+[0-9]))[^\r\n]*)",
     re.I,
 )
+_HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
 _STATUS = re.compile(r"\S+[ \t]+([0-9]{1,3})")
 _OWS = " \t\r"
 _MOST_CODINGS = 5  # as curl has it
@@ -67,6 +68,11 @@ def _head(block: bytes, notes: list[str]) -> tuple[int, dict[str, str], bytes]:
         if begins_as_html(block):  # HTTP/0.9, or a crawler that kept no head
             notes.append("head: none: taken for a page from its first byte on")
             return 200, {}, block
+        if _HEADER_LINE.match(block) and (end := _HEAD_END.search(block)):
+            headers = _headers(block[: end.start()].decode("latin-1").split("\n"))
+            if "content-type" in headers:
+                notes.append("head: no status line: taken for 200")
+                return 200, headers, block[end.end() :]
         shown = block[:80].decode("latin-1").partition("\n")[0]
         raise HttpError("http_malformed", f"no status line: {shown.rstrip()!r}")
     bare_cr = _LINE_END.match(block, first.end()) is None

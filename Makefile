@@ -49,13 +49,21 @@ types: $(VENV)/.done
 	$(BIN)/mypy werp jobs models eval_harness kernels
 
 # datatrove pins trafilatura 1.11, which needs lxml_html_clean; its Gopher filters need spaCy.
-peers: $(PEERS)/datatrove/.done $(PEERS)/dedup/.done $(PEERS)/lm-eval/.done  ## environments of the tools the benches measure against
+peers: $(PEERS)/datatrove/.done $(PEERS)/dclm/.done $(PEERS)/dedup/.done $(PEERS)/lm-eval/.done  ## environments of the tools the benches measure against
 
 $(PEERS)/datatrove/.done:
 	"$(PYTHON)" -m venv $(PEERS)/datatrove
 	$(PEERS)/datatrove/bin/python -m pip install --quiet --disable-pip-version-check \
 	  'datatrove[io,processing]==0.10.1' lxml_html_clean spacy==3.8.18 fasttext-wheel==0.9.2
 	$(PEERS)/datatrove/bin/python -c 'from trafilatura import extract; assert "text" in extract("<html><body><article><p>" + "Some text here. " * 30 + "</p></article></body></html>")'
+	@touch $@
+
+# What DCLM's filter modules import; the modules come from a clone that the bench names.
+$(PEERS)/dclm/.done:
+	"$(PYTHON)" -m venv $(PEERS)/dclm
+	$(PEERS)/dclm/bin/python -m pip install --quiet --disable-pip-version-check \
+	  nltk==3.10.4 uniseg==0.10.1 unidecode==1.4.0 retrie==0.3.1 fasttext-wheel==0.9.2 'numpy<2' \
+	  justext==3.0.2 lxml_html_clean beautifulsoup4
 	@touch $@
 
 $(PEERS)/dedup/.done:

@@ -144,7 +144,7 @@ class Recipe(BaseModel):
         (), description="pages they skip are not extracted; a changed one means extraction anew"
     )
     segmenter: Literal["icu"] | None = Field(
-        None, description="finds the words of scripts without spaces; null takes what stands between spaces"
+        "icu", description="finds the words of scripts without spaces; null takes what stands between spaces"
     )
     rules: tuple[AnyRule, ...] = Field((), description="in the order in which they edit, measure and decide")
     dedup: tuple[AnyDedup, ...] = Field(

@@ -146,9 +146,7 @@ def test_verification_keeps_only_edges_that_are_alike(tmp_path: Path, werp_data:
     shingle = {}
     for source, texts in zip(sources, (originals, near, far), strict=True):
         for name, text in zip(ids(source), texts, strict=True):
-            shingle[name] = set(
-                shingles(TextBatch([""], [""], [text]).split, 2, "word", "fineweb")[0].tolist()
-            )
+            shingle[name] = set(shingles(TextBatch([""], [""], [text]), 2, "word", "fineweb")[0].tolist())
     expected = set()
     for columns in zip(*map(ids, sources), strict=True):
         a, b, c = (shingle[name] for name in columns)

@@ -6,6 +6,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from werp.signals.batch import TextBatch
+from werp.signals.lines import is_blank_line
 
 ODD_TEXTS = [
     "",
@@ -13,6 +14,8 @@ ODD_TEXTS = [
     " \t\n \u00a0\u2003 ",
     "\n",
     "\n\n\n",
+    " \n\u200b\n\t\n",
+    "one\n \none\n\u00a0\ntwo\n \u00ad\ufeff\n\ntwo",
     "word",
     "one line without end",
     "ends with newline\n",
@@ -43,8 +46,14 @@ MADE_TEXT = st.one_of(
 )
 
 
+def emptied(text: str) -> str:
+    """The text with lines of white space and invisible characters alone made empty."""
+    return "\n".join("" if is_blank_line(line) else line for line in text.split("\n"))
+
+
 def batch_of(texts: list[str]) -> TextBatch:
-    return TextBatch([str(i) for i in range(len(texts))], [""] * len(texts), texts)
+    """A batch whose words are those of `words.v1` alone."""
+    return TextBatch([str(i) for i in range(len(texts))], [""] * len(texts), texts, segmenter=None)
 
 
 def assert_columns(columns: dict[str, pa.Array], name: str, expected: list[float | None]) -> None:

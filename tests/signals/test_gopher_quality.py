@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tests.signals.signal_texts import MADE_TEXT, ODD_TEXTS, assert_columns, batch_of
+from tests.signals.signal_texts import MADE_TEXT, ODD_TEXTS, assert_columns, batch_of, emptied
+from werp.signals import characters
 from werp.signals.characters import SYMBOL, TABLE_SIZE, character_table
 from werp.signals.gopher_quality import STOP_WORDS, GopherQuality
+from werp.signals.scripts import is_unspaced
+
+INVISIBLE = np.flatnonzero(character_table() & characters.INVISIBLE)
 
 
 def punctuation(word: str) -> bool:
@@ -33,11 +40,42 @@ def reference(text: str, words: list[str], stop_words: tuple[str, ...]) -> dict[
     }
 
 
+def dclm_reference(text: str, words: list[str], stop_words: tuple[str, ...]) -> dict[str, float | None]:
+    """As DCLM's filters have it, for text without a script that lacks spaces."""
+    words = text.split()
+    lines = [line for line in map(str.strip, emptied(text).split("\n")) if line]
+    symbols = sum(text.count(symbol) for symbol in ("#", "...", ". . .", "…"))
+
+    def per(part: float, whole: float) -> float | None:
+        return part / whole if whole else None
+
+    def ends(line: str) -> bool:
+        seen = line.rstrip("".join(map(chr, INVISIBLE)) + " \t\u00a0")
+        return seen.endswith(("...", ". . .", "…"))
+
+    def starts(line: str) -> bool:
+        return line.lstrip("".join(map(chr, INVISIBLE)) + " \t\u00a0").startswith(("●", "•", "*", "-"))
+
+    return {
+        "words": sum(token[0].isalnum() for token in re.split("[ \t\n\v\f\r\0]+", text) if token),
+        "mean_word_length": per(sum(map(len, words)), len(words)),
+        "symbol_ratio": per(symbols, len(words)),
+        "bullet_line_ratio": per(sum(map(starts, lines)), len(lines)),
+        "ellipsis_line_ratio": per(sum(map(ends, lines)), len(lines)),
+        "alpha_word_ratio": per(sum(any(map(str.isalpha, w)) for w in words), len(words)),
+        "stop_words": sum(w.lower() in stop_words for w in words),
+    }
+
+
+REFERENCES = {"datatrove": reference, "dclm": dclm_reference}
+
+
 def check(texts: list[str], rule: GopherQuality) -> None:
     batch = batch_of(texts)
     columns = rule.measure(batch)
-    expected = [reference(text, batch.words(t), rule.stop_words) for t, text in enumerate(texts)]
-    for name in reference("", [], ()):
+    own = REFERENCES[rule.counting]
+    expected = [own(text, batch.words(t), rule.stop_words) for t, text in enumerate(texts)]
+    for name in own("", [], ()):
         assert_columns(columns, f"gopher_quality.{name}", [row[name] for row in expected])
 
 
@@ -49,10 +87,40 @@ def test_equals_the_definitions(real_texts: list[str]) -> None:
     check([], GopherQuality())
 
 
+def test_equals_dclms_definitions(real_texts: list[str]) -> None:
+    spaced = [text for text in [*ODD_TEXTS, *SPACED_DOTS] if not is_unspaced(text)]
+    check([*spaced, *(text for text in real_texts if not is_unspaced(text))], GopherQuality(counting="dclm"))
+    check([], GopherQuality(counting="dclm"))
+
+
+SPACED_DOTS = [
+    ". . .", ". . . .", ". . . . . .", ".. . .", "... . .", "a . . . b\nc . . .", "x. . . y", ". .  .",
+    " . . . ", "The THE the, (the) be\u00a0to OF", "● a\n* b\n\n\n - c\n• d\n\u200b\n+ e",
+    "50\u00a0% \0 (x) .5 5. é", "a...\n\nb…\n \nc . . .\nd",
+]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(MADE_TEXT.filter(lambda text: not is_unspaced(text)))
+def test_equals_dclms_definitions_on_made_texts(text: str) -> None:
+    check([text, "", text], GopherQuality(counting="dclm"))
+
+
 @settings(deadline=None, max_examples=300)
 @given(MADE_TEXT)
 def test_equals_the_definitions_on_made_texts(text: str) -> None:
     check([text, "", text], GopherQuality())
+
+
+def test_a_key_of_the_other_counting_is_named() -> None:
+    with pytest.raises(ValueError, match=r"max_hash_ratio is of counting: datatrove.*max_symbol_ratio"):
+        GopherQuality(counting="dclm", max_hash_ratio=0.2)
+    with pytest.raises(ValueError, match="max_symbol_ratio is of counting: dclm"):
+        GopherQuality(max_symbol_ratio=0.2)
+    checked = [c.key for c in GopherQuality(counting="dclm").checks()]
+    assert "max_symbol_ratio" in checked
+    assert "max_hash_ratio" not in checked
+    assert GopherQuality.model_validate(GopherQuality(counting="dclm").model_dump()).counting == "dclm"
 
 
 def test_by_hand() -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from hypothesis import given, settings
 
-from tests.signals.signal_texts import MADE_TEXT, ODD_TEXTS, assert_columns, batch_of
+from tests.signals.signal_texts import MADE_TEXT, ODD_TEXTS, assert_columns, batch_of, emptied
 from werp.signals.gopher_repetition import GopherRepetition
 
 Shares = dict[str, float | None]
@@ -25,9 +25,11 @@ def datatrove_reference(text: str, words: list[str]) -> Shares:
     if not text:
         return {}
     out: Shares = {}
-    for name, pieces in (("line", re.split(r"\n+", text)), ("paragraph", re.split(r"\n{2,}", text.strip()))):
+    seen = emptied(text)
+    lines = [line for line in re.split(r"\n+", seen) if line]
+    for name, pieces in (("line", lines), ("paragraph", [p for p in re.split(r"\n{2,}", seen.strip()) if p])):
         later = list((Counter(pieces) - Counter(set(pieces))).elements())
-        out[f"dup_{name}_ratio"] = len(later) / len(pieces)
+        out[f"dup_{name}_ratio"] = len(later) / max(len(pieces), 1)
         out[f"dup_{name}_char_ratio"] = size(later) / len(text)
     for n in (2, 3, 4):
         top = Counter(grams(words, n)).most_common(1)
@@ -50,7 +52,7 @@ def dclm_reference(text: str, words: list[str]) -> Shares:
     out: Shares = {}
     words = [w for w in words if w[0].isalnum()]
     for name, mark in (("line", "\n"), ("paragraph", "\n\n")):
-        pieces = [piece.strip() for piece in text.split(mark) if piece.strip()]
+        pieces = [piece.strip() for piece in emptied(text).split(mark) if piece.strip()]
         counts = Counter(pieces)
         if pieces:
             repeated = [piece for piece in pieces if counts[piece] > 1]

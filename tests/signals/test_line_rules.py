@@ -64,7 +64,10 @@ def test_recipes_set_what_their_sources_set() -> None:
     assert rules["c4"].terminal_punctuation is False  # type: ignore[attr-defined]
     dclm = {rule.family: rule for rule in load_recipe("dclm").rules}
     assert dclm["gopher_repetition"].counting == "dclm"  # type: ignore[attr-defined]
-    assert dclm["gopher_quality"].distinct_stop_words is False  # type: ignore[attr-defined]
+    assert dclm["gopher_quality"].counting == "dclm"  # type: ignore[attr-defined]
+    for name in ("werp_next", "blu_werp"):
+        quality = next(rule for rule in load_recipe(name).rules if rule.family == "gopher_quality")
+        assert quality.counting == "dclm"  # type: ignore[attr-defined]
     french = {rule.family: rule.for_language("fr") for rule in load_recipe("fineweb2").rules}
     assert limits(french["language"])["min_score"] == 0.824
     assert limits(french["gopher_repetition"]) == {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tests.signals.signal_texts import MADE_TEXT, ODD_TEXTS, batch_of
+from tests.signals.signal_texts import MADE_TEXT, ODD_TEXTS, batch_of, emptied
 from werp.signals import characters as ch
 from werp.signals.batch import TextBatch
 from werp.signals.words import HAS_ALPHA, HAS_TEXT, STARTS_ALNUM, hash_words
@@ -68,12 +68,18 @@ def check_split(texts: list[str]) -> None:
 
 def paragraphs(text: str) -> list[str]:
     joined: list[list[str]] = [[]]
-    for line in text.split("\n"):
+    for line in emptied(text).split("\n"):
         if line:
             joined[-1].append(line)
         else:
             joined.append([])
     return ["\n".join(lines) for lines in joined if lines]
+
+
+def test_lines_that_show_nothing_are_blank() -> None:
+    shown = "a\n\u200b\nb\n\u00a0\t\nc\n\u2060\ufeff\u00ad\nd\n\U000e0041\ne\n.\nf\n\U000f0000"
+    assert paragraphs(shown) == ["a", "b", "c", "d", "e\n.\nf\n\U000f0000"]
+    check_split([shown])
 
 
 def test_odd_texts_split() -> None:

@@ -130,8 +130,8 @@ def _read(context: Context, unit: int, some: dict[tuple[str, str], list[str]]) -
         part = batch.filter(pc.is_in(batch.column("id"), value_set=names))
         texts = edited_texts(part)
         if texts:
-            split = TextBatch(texts, texts, texts, context.segmenter).split
-            hashes, firsts = shingles(split, 5, "word", "fineweb")
+            made = TextBatch(texts, texts, texts, context.segmenter)
+            hashes, firsts = shingles(made, 5, "word", "fineweb")
         for k, row in enumerate(part.select(["id", "url"]).to_pylist()):
             own = np.unique(hashes[firsts[k] : firsts[k + 1]]).tolist()
             facts[row["id"]] = {**row, "text": texts[k][:_SHOWN_CHARS], "shingles": own}

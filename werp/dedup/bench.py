@@ -287,7 +287,7 @@ def run_curve(options: argparse.Namespace) -> dict[str, Any]:
     sets = []
     for first in range(0, len(texts), 500):
         part = texts[first : first + 500]
-        hashes, firsts = shingles(TextBatch(part, part, part).split, 5, "word", "fineweb")
+        hashes, firsts = shingles(TextBatch(part, part, part), 5, "word", "fineweb")
         sets += [np.unique(hashes[firsts[k] : firsts[k + 1]]) for k in range(len(part))]
     half = len(originals)
     similarity = np.array([jaccard(sets[k], sets[half + k]) for k in range(half)])

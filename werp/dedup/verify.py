@@ -31,8 +31,8 @@ def shingle_sets(context: Context, unit: int, rows: npt.NDArray[np.int64], stage
         if not len(chosen):
             continue
         texts = edited_texts(batch.take(chosen))
-        split = TextBatch([""] * len(texts), [""] * len(texts), texts, context.segmenter).split
-        hashes, firsts = shingles(split, stage.shingle_size, stage.shingle, stage.fold)
+        made = TextBatch([""] * len(texts), [""] * len(texts), texts, context.segmenter)
+        hashes, firsts = shingles(made, stage.shingle_size, stage.shingle, stage.fold)
         for k, row in enumerate(chosen.tolist()):
             sets[at + row] = np.unique(hashes[firsts[k] : firsts[k + 1]])
     return sets

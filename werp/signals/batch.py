@@ -20,7 +20,7 @@ class TextBatch:
     """Documents as three lists of one length; `split` is made at its first use and shared by the rules.
 
     segmenter: what finds the words of scripts without spaces: `icu` by dictionary (`werp.signals.segment`),
-        None takes what stands between spaces and marks.
+        None takes what stands between white space for a word.
     truncated: why each page's crawler cut it short (`WARC-Truncated`); None for texts of no archive.
 
     A batch holds at most 2**31 - 1 characters; its split takes about 9 bytes a character of English.
@@ -29,7 +29,7 @@ class TextBatch:
     ids: list[str]
     urls: list[str]
     texts: list[str]
-    segmenter: str | None = None
+    segmenter: str | None = "icu"
     truncated: list[str | None] | None = None
     _languages: dict[str | None, list[Language]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -51,7 +51,7 @@ class TextBatch:
             return split_texts(self.texts)
         from werp.signals.segment import segmented  # noqa: PLC0415
 
-        return segmented(split_texts(self.texts), self.texts, [label for label, _ in self.languages()])
+        return segmented(split_texts(self.texts), self.texts)
 
     def languages(self, model: str | None = None) -> list[Language]:
         """(label, probability) of each text as it was extracted; an edited batch has those of its source."""

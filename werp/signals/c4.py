@@ -3,11 +3,21 @@
 Source: Raffel et al. 2020 (arXiv 1910.10683), section 2.2. The defaults are those of datatrove 0.10's
 `c4_filters.py`; FineWeb switches `terminal_punctuation` off, DCLM's `c4.yaml` asks for 5 words a line and 3
 sentences, with a list of bad words.
+
+In Latin script every rule is the source's. Beyond it, where the source is silent:
+
+* A line of a script without spaces has the words that the segmenter finds in it.
+* A line whose last letter is of another script ends in terminal punctuation of any script (。！？।؟۔ ...) or
+  in an end quotation mark. Thai and Lao end sentences without a mark: the rule leaves their lines.
+* A bad word stands alone: no letter or digit is beside it, and a letter of a script without spaces is none.
+  The source asks for no boundary in Japanese, Thai and Chinese. Four listed words that are parts of common
+  ones there never count, as in the source.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,10 +29,19 @@ from werp.lists import list_digest, read_list
 from werp.signals.base import Check, EditRule
 from werp.signals.batch import TextBatch
 from werp.signals.lines import lines_of, stripped
+from werp.signals.scripts import is_unspaced, unspaced_class, words_of_line
+from werp.signals.terminal import TERMINAL
 
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 _ENDS = (".", "?", "!", '"', "'")
 _ELLIPSIS = "..."
+_LATIN = re.compile("[A-Za-zªºÀ-ÖØ-öø-ʯḀ-ỿⱠ-Ɀ꜠-ꟿﬀ-ﬆＡ-Ｚａ-ｚ]")
+_WITHOUT_MARKS = re.compile("[\u0e01-\u0e4e\u0e81-\u0ede]")  # Thai and Lao
+_QUOTES = "«»‹›“”‘’」』〞〟﹂﹄｣"
+_LATIN_QUOTES = "«»‹›“‘"  # of languages beside English, whose ” the source doesn't take for an end
+_TIBETAN = "།༎༏༐༑༒"  # terminal punctuation that no sentence property names
+#: Listed in Japanese or Chinese, and part of common words there (tensorflow/datasets, datatrove).
+_ALLOWED = frozenset({"sm", "グロ", "女の子", "性"})
 _POLICY = (
     "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies",
 )  # fmt: skip
@@ -42,7 +61,8 @@ class C4(EditRule):
         True, description="take out [1], [edit], [citation needed] of lines that stay"
     )
     terminal_punctuation: bool = Field(
-        True, description="take out lines that do not end in . ? ! \" ' or end in ..."
+        True,
+        description="take out lines that do not end in . ? ! \" ' (or their script's marks) or end in ...",
     )
     min_words_per_line: int | None = Field(3, ge=0, description="a line of fewer words is taken out")
     javascript: bool = Field(True, description="take out lines that name javascript")
@@ -68,7 +88,8 @@ class C4(EditRule):
         # Imported at need, for numba's sake: a recipe is read where nothing is measured.
         from werp.signals.sentences import sentence_counts  # noqa: PLC0415
 
-        verdicts = [[self._judge(line) for line in text.splitlines()] for text in before.texts]
+        segmenter = before.segmenter
+        verdicts = [[self._judge(line, segmenter) for line in text.splitlines()] for text in before.texts]
         columns = {
             "lorem_ipsum": [sum(lorem for _, lorem, _ in own) for own in verdicts],
             "curly_bracket": [sum(curly for _, _, curly in own) for own in verdicts],
@@ -94,19 +115,19 @@ class C4(EditRule):
         )
         return [check for on, check in every if on]
 
-    def _judge(self, line: str) -> tuple[str | None, bool, bool]:
+    def _judge(self, line: str, segmenter: str | None) -> tuple[str | None, bool, bool]:
         """The line rule that takes the line out, else None; whether it shows lorem ipsum, and `{`.
 
         In datatrove's order: what an earlier line rule takes out shows nothing.
         """
         line = line.strip()
-        words = line.split()
+        words = words_of_line(line, segmenter)
         longest = self.max_word_length
         if longest is not None and len(line) > longest and max(map(len, words), default=0) > longest:
             return "max_word_length", False, False
         if self.remove_citations and "[" in line:
             line = _CITATION.sub("", line)
-        if self.terminal_punctuation and (not line.endswith(_ENDS) or line.endswith(_ELLIPSIS)):
+        if self.terminal_punctuation and not ends_sentence(line):
             return "terminal_punctuation", False, False
         if self.min_words_per_line is not None and len(words) < self.min_words_per_line:
             return "min_words_per_line", False, False
@@ -117,12 +138,15 @@ class C4(EditRule):
         policy = self.policy and any(phrase in lower for phrase in _POLICY)
         return "policy" if policy else None, lorem, "{" in line
 
-    def edits_of(self, text: str) -> list[Span]:
-        """See `EditRule.edits_of`."""
+    def edits(self, batch: TextBatch) -> list[list[Span]]:
+        """See `EditRule.edits`."""
+        return [self._edits(text, batch.segmenter) for text in batch.texts]
+
+    def _edits(self, text: str, segmenter: str | None) -> list[Span]:
         spans: list[Span] = []
         space = "c4.v1.white_space"
         for line in lines_of(text, newline_only=False):
-            why = self._judge(line.text)[0]
+            why = self._judge(line.text, segmenter)[0]
             if why is not None:
                 if line.after > line.start:
                     spans.append(Span(line.start, line.after, f"c4.v1.{why}"))
@@ -147,13 +171,48 @@ class C4(EditRule):
 
     @cached_property
     def _bad_words(self) -> re.Pattern[str] | None:
-        words = read_list("c4.v1.bad_words", self.bad_words, str)
-        if not words:
-            return None
-        return re.compile(rf"(?:\W|^)({'|'.join(map(re.escape, sorted(words)))})(?:\W|$)")
+        words = read_list("c4.v1.bad_words", self.bad_words, str) - _ALLOWED
+        return alone(words) if words else None
 
     def _bad_word(self, text: str) -> str | None:
         if self._bad_words is None:
             return None
         found = self._bad_words.search(text.lower())
-        return found[1] if found else None
+        return found[0] if found else None
+
+
+def ends_sentence(line: str) -> bool:
+    """Whether a line, without white space at its end, ends as a sentence does in its script.
+
+    >>> [ends_sentence(line) for line in ("It ends.", "It trails off...", "終わる。", "終わる", "จบแล้ว")]
+    [True, False, True, False, True]
+    """
+    if line.endswith(_ENDS):
+        return not line.endswith(_ELLIPSIS)
+    if not line or line.isascii():
+        return False
+    letter = next(filter(str.isalpha, reversed(line)), "a")
+    if _LATIN.match(letter):
+        return line[-1] in _LATIN_QUOTES
+    if _WITHOUT_MARKS.match(letter):
+        return True
+    if line.endswith(("。。。", "．．．")):
+        return False
+    greek = "\u0370" <= letter <= "\u03ff" or "\u1f00" <= letter <= "\u1fff"
+    return line[-1] in TERMINAL or line[-1] in _QUOTES or line[-1] in _TIBETAN or (greek and line[-1] in ";;")
+
+
+def alone(words: Collection[str]) -> re.Pattern[str]:
+    """A pattern of these words where no letter or digit of a script with spaces stands beside them.
+
+    At an end of a word that is itself of a script without spaces, anything may stand beside it.
+    """
+    inside = rf"[^\W{unspaced_class()}]"
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for word in sorted(words):
+        front = "" if is_unspaced(word[0]) else f"(?<!{inside})"
+        back = "" if is_unspaced(word[-1]) else f"(?!{inside})"
+        kinds.setdefault((front, back), []).append(re.escape(word))
+    return re.compile(
+        "|".join(f"{front}(?:{'|'.join(own)}){back}" for (front, back), own in sorted(kinds.items()))
+    )

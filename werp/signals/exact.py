@@ -1,8 +1,7 @@
-"""Rule `exact.v1`: one survivor of each set of documents with the same normalised text."""
+"""Rule `exact.v1`: one survivor of each set of documents whose texts look the same."""
 
 from __future__ import annotations
 
-import unicodedata
 from typing import ClassVar, Literal
 
 import pyarrow as pa
@@ -14,7 +13,10 @@ from werp.signals.batch import TextBatch
 
 
 class Exact(Rule):
-    """Signal `exact.hash`: 128-bit xxh3 of the normalised text, as hex; null for blank text.
+    """Signal `exact.hash`: 128-bit xxh3 of what a reader sees of the text, as hex; null for blank text.
+
+    Copies that a reader cannot tell apart have one hash: case, white space, invisible characters, widths,
+    ligatures, and forms of quotation marks and dashes do not count (`werp.signals.looks`).
 
     The survivor is decided across the whole run by `werp.dedup.exact`, so there are no checks.
     """
@@ -30,22 +32,13 @@ class Exact(Rule):
 
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Hash each text; its length in characters settles `longest`."""
-        hashes = [
-            xxhash.xxh3_128_hexdigest(normal.encode("utf-8", "replace")) if normal else None
-            for normal in map(normalise, batch.texts)
-        ]
+        # Imported at need, for numba's sake: a recipe is read where nothing is measured.
+        from werp.signals.looks import looks  # noqa: PLC0415
+
+        hashes = [xxhash.xxh3_128_hexdigest(seen) if seen else None for seen in looks(batch.texts)]
         lengths = [len(text) for text in batch.texts]
         return {"exact.hash": pa.array(hashes, pa.string()), "exact.chars": pa.array(lengths, pa.int64())}
 
     def checks(self) -> list[Check]:
         """None: the decision needs the whole run."""
         return []
-
-
-def normalise(text: str) -> str:
-    """Unicode NFC, lower case, every run of white space one space, none at the ends.
-
-    >>> normalise("  A\\u0301 \\n b")
-    'á b'
-    """
-    return " ".join(unicodedata.normalize("NFC", text).lower().split())

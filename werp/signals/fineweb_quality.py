@@ -16,6 +16,7 @@ from pydantic import Field
 from werp.signals.base import Check, LanguageTuned
 from werp.signals.batch import TextBatch
 from werp.signals.gopher_quality import ratio
+from werp.signals.lines import is_blank_line
 from werp.signals.terminal import TERMINAL
 
 
@@ -60,7 +61,7 @@ class FineWebQuality(LanguageTuned):
         return {f"fineweb_quality.{name}": column for name, column in columns.items()}
 
     def _count(self, text: str) -> tuple[int, int, int, int, int, int]:
-        lines = [line for line in text.split("\n") if line and not line.isspace()]
+        lines = [line for line in text.split("\n") if not is_blank_line(line)]
         newlines = text.count("\n")
         seen: set[str] = set()
         repeated = 0

@@ -6,10 +6,9 @@ They count differently, and so do the two variants (T: the text with its spaces,
 ==================== ===================================== ==================================
 measure              `datatrove` (0.10)                    `dclm` (361714bd)
 ==================== ===================================== ==================================
-lines                between runs of `\\n`; an empty one at  stripped; empty ones left out
-                     an end of the text counts
-paragraphs           of the stripped text, between runs    the same, each stripped; empty
-                     of two or more `\\n`                   ones left out
+lines                between runs of `\\n`                 stripped
+paragraphs           of the stripped text, between runs    the same, each stripped
+                     of two or more `\\n`
 duplicate share      occurrences but the first / all       occurrences of what occurs twice,
                                                            the first too / all
 duplicate characters theirs / T                            theirs / those of all pieces (W for
@@ -22,6 +21,10 @@ duplicate n-grams    from the left; one seen before        words inside any n-gr
                      counts, and its n words are skipped;  occurs twice, each once; their
                      their characters / T                  characters / W
 ==================== ===================================== ==================================
+
+Blank lines (`werp.signals.words`) are no lines and part paragraphs. In datatrove an empty line at an end of
+the text is one, and so is a line of white space alone, in DCLM within a paragraph too: copies of nothing, for
+which a good article was dropped. Text as extractors give it has neither.
 
 `datatrove` counts words as spaCy splits them and `dclm` as Unicode word boundaries (UAX 29); here both take
 `words.v1`. datatrove compares duplicate n-grams as words run together, here as lists of words.

@@ -14,7 +14,7 @@ from werp.signals.batch import TextBatch
 
 class Length(Rule):
     """Signals `length.chars` (code points), `length.words` (of `words.v1`, punctuation marks count),
-    `length.lines` (lines that are not empty); all int64.
+    `length.lines` (lines that are not blank); all int64.
 
     The thresholds are this project's own convenience; no published recipe is meant.
     """  # fmt: skip
@@ -27,8 +27,11 @@ class Length(Rule):
 
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Count; an empty text has zero of each."""
+        # Imported at need, for numba's sake: a recipe is read where nothing is measured.
+        from werp.signals.split import full_lines  # noqa: PLC0415
+
         split = batch.split
-        full = np.concatenate(([0], np.cumsum(split.line_start < split.line_end)))
+        full = np.concatenate(([0], np.cumsum(full_lines(split))))
         return {
             "length.chars": pa.array(np.diff(split.text_offsets)),
             "length.words": pa.array(np.diff(split.word_offsets)),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from werp.edits import Span, apply_edits, rebase
+from werp.signals.characters import FIRST_TAG, INVISIBLE, LAST_TAG, SPACE, character_table
 
 
 class Line(NamedTuple):
@@ -15,6 +20,23 @@ class Line(NamedTuple):
     start: int
     end: int
     after: int
+
+
+@functools.cache
+def _blank() -> re.Pattern[str]:
+    """White space, and what shows nothing: Unicode's Default_Ignorable_Code_Point."""
+    nothing = "".join(map(chr, np.flatnonzero(character_table() & (SPACE | INVISIBLE))))
+    return re.compile(f"[{nothing}{chr(FIRST_TAG)}-{chr(LAST_TAG)}]*")
+
+
+def is_blank_line(line: str) -> bool:
+    """Whether a line shows nothing: white space and invisible characters alone (`werp.signals.words`).
+
+    >>> is_blank_line(" \\u200b\\u00a0"), is_blank_line(" . ")
+    (True, False)
+    """
+    # Nine lines of ten begin with a letter or mark of ASCII.
+    return not "!" <= line[:1] <= "~" and _blank().fullmatch(line) is not None
 
 
 def lines_of(text: str, *, newline_only: bool) -> list[Line]:

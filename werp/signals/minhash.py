@@ -23,12 +23,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fineweb": {"bands": 14, "rows": 8, "scheme": "affine64", "fold": "fineweb"},
     "dclm": {"bands": 93, "rows": 15, "scheme": "affine64", "fold": "fineweb"},
     "dolma3": {"bands": 26, "rows": 11, "scheme": "affine64", "fold": "fineweb", "verify": 0.8},
-    "text_dedup": {"bands": 25, "rows": 10, "scheme": "affine64", "fold": "none"},
+    "text_dedup": {"bands": 25, "rows": 10, "scheme": "affine64", "fold": "lower"},
 }
 
 
 class MinHash(Rule):
-    """Signal `minhash.signature`: bands x rows minima, little-endian, null for a text with too few words.
+    """Signal `minhash.signature`: bands x rows minima, little-endian, null for a text without a word.
 
     Clusters are found across the whole run by `werp.dedup.minhash`, so there are no checks.
     """
@@ -43,7 +43,7 @@ class MinHash(Rule):
     shingle_size: int = Field(5, ge=1, le=100, description="words or characters in a shingle")
     fold: Literal["none", "lower", "fineweb"] = Field(
         "fineweb",
-        description="how words are made alike: not; lower case; that, digits as 0, no marks, no symbols",
+        description="how words are made alike: not; lower case and looks; that, digits as 0, no marks",
     )
     bands: int = Field(14, ge=1, le=512, description="bands, one of which two documents must share")
     rows: int = Field(8, ge=1, le=128, description="minima in a band")
@@ -82,7 +82,7 @@ class MinHash(Rule):
         # Imported at need, for numba's sake: a recipe is read where nothing is measured.
         from werp.signals.shingles import shingles, signatures  # noqa: PLC0415
 
-        hashes, firsts = shingles(batch.split, self.shingle_size, self.shingle, self.fold)
+        hashes, firsts = shingles(batch, self.shingle_size, self.shingle, self.fold)
         made = signatures(hashes, firsts, self.scheme, self.permutations, self.seed)
         width = self.permutations * made.dtype.itemsize
         blank = np.packbits(np.diff(firsts) > 0, bitorder="little").tobytes()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from werp.signals.characters import SPACE, TABLE_SIZE
+from werp.signals.characters import INVISIBLE, SPACE, TABLE_SIZE
 from werp.signals.words import HAS_ALPHA, HAS_TEXT, native
 
 
@@ -45,42 +45,57 @@ def _breaks_line(c: int) -> Any:
 
 
 @native
-def count_marks(codes: Any, offsets: Any, table: Any) -> Any:
-    """Per text: `#`, ellipses, lines, lines that start with a bullet, lines that end with an ellipsis."""
+def count_marks(codes: Any, offsets: Any, table: Any, dclm: bool) -> Any:
+    """Per text: `#`, ellipses, lines, lines that start with a bullet, lines that end with an ellipsis.
+
+    dclm: `. . .` is an ellipsis, too, `*` and `●` are bullets, lines end in `\\n` alone, no blank ones count.
+    """
     texts = len(offsets) - 1
     out = np.zeros((5, texts), np.int64)
     for t in range(texts):
-        dots, first, last, open_line = 0, -1, -1, False
-        for i in range(offsets[t], offsets[t + 1]):
+        begin, dots, spaced, first, last, open_line = offsets[t], 0, 0, -1, -1, False
+        for i in range(begin, offsets[t + 1]):
             c = codes[i]
-            dots = dots + 1 if c == 46 else 0
-            if c == 35:
-                out[0, t] += 1
-            elif c == 0x2026 or (dots > 0 and dots % 3 == 0):
-                out[1, t] += 1
-            if _breaks_line(c):
-                if c == 10 and i > offsets[t] and codes[i - 1] == 13:  # \\r\\n ends one line
+            if c == 46:
+                follows = i >= begin + 2 and codes[i - 1] == 32 and codes[i - 2] == 46
+                dots, spaced = dots + 1, (spaced + 1 if follows else 1)
+                if dots % 3 == 0:
+                    out[1, t] += 1
+                if spaced == 3:
+                    out[1, t] += dclm
+                    spaced = 0
+            else:
+                dots = 0
+                out[0, t] += c == 35
+                out[1, t] += c == 0x2026
+            if c == 10 if dclm else _breaks_line(c):
+                if c == 10 and not dclm and i > begin and codes[i - 1] == 13:  # \\r\\n ends one line
                     continue
-                _count_line(codes, first, last, out, t)
+                _count_line(codes, first, last, out, t, dclm)
                 first, last, open_line = -1, -1, False
                 continue
             open_line = True
-            if c >= TABLE_SIZE or not table[c] & SPACE:
+            if c >= TABLE_SIZE or not table[c] & (SPACE | INVISIBLE if dclm else SPACE):
                 first = i if first < 0 else first
                 last = i
         if open_line:
-            _count_line(codes, first, last, out, t)
+            _count_line(codes, first, last, out, t, dclm)
     return out[0], out[1], out[2], out[3], out[4]
 
 
 @native
-def _count_line(codes: Any, first: int, last: int, out: Any, t: int) -> None:
+def _count_line(codes: Any, first: int, last: int, out: Any, t: int, dclm: bool) -> None:
     """Count the line whose first and last character beside spaces are at `first` and `last` (-1: none)."""
-    out[2, t] += 1
     if first < 0:
+        out[2, t] += not dclm
         return
-    if codes[first] == 0x2022 or codes[first] == 45:
-        out[3, t] += 1
-    full_stops = last - first >= 2 and codes[last] == 46 and codes[last - 1] == 46 and codes[last - 2] == 46
-    if full_stops or codes[last] == 0x2026:
-        out[4, t] += 1
+    out[2, t] += 1
+    c = codes[first]
+    out[3, t] += c in (0x2022, 45) or (dclm and c in (42, 0x25CF))
+    gap = 0
+    if dclm and last - first >= 4 and codes[last - 1] == 32 and codes[last - 3] == 32:
+        gap = 1  # `. . .`
+    step = 1 + gap
+    stops = last - first >= 2 * step and codes[last] == 46
+    stops = stops and codes[last - step] == 46 and codes[last - 2 * step] == 46
+    out[4, t] += stops or codes[last] == 0x2026

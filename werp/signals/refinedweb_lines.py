@@ -1,7 +1,7 @@
 """Rule `refinedweb_lines.v1`: RefinedWeb's line-wise corrections, as DCLM-Baseline sets them.
 
 Source: Penedo et al. 2023 (arXiv 2306.01116), appendix G.2; numbers and order of DCLM's
-`dclm_baseline_refinedweb.yaml` (361714bd). Blank lines are left alone, as there.
+`dclm_baseline_refinedweb.yaml` (361714bd). As there, empty lines are left alone and lines of white space go.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from werp.edits import Span
 from werp.signals.base import Check, EditRule
 from werp.signals.batch import TextBatch
 from werp.signals.lines import Line, lines_of, stripped
+from werp.signals.scripts import words_of_line
 
 _COUNTED = (
     "likes shares comments retweets reposts quotes bookmarks upvotes downvotes downloads views followers"
@@ -28,7 +29,9 @@ class RefinedWebLines(EditRule):
     """Edits: lines of capitals, of digits, counters, lines of one word; three phrases of short lines.
 
     Signals: refinedweb_lines.removed_word_ratio (float64): words taken out / words before, null without a
-    word; refinedweb_lines.removed_lines (int64). Words are `words.v1` (DCLM: Unicode word boundaries).
+    word; refinedweb_lines.removed_lines (int64). Words are counted as DCLM counts them: tokens between ASCII
+    white space that begin with a letter or digit; a line's words are all that stands between white space. In
+    scripts without spaces both are the segmenter's.
     """
 
     rule: Literal["refinedweb_lines.v1"] = "refinedweb_lines.v1"
@@ -51,10 +54,10 @@ class RefinedWebLines(EditRule):
         self, before: TextBatch, spans: list[list[Span]], after: TextBatch
     ) -> dict[str, pa.Array]:
         """See `EditRule.measure_edits`."""
-        words = [
-            [int(batch.split.word_offsets[t + 1] - batch.split.word_offsets[t]) for t in range(len(batch))]
-            for batch in (before, after)
-        ]
+        # Imported at need, for numba's sake: a recipe is read where nothing is measured.
+        from werp.signals.spaced import tokens  # noqa: PLC0415
+
+        words = [tokens(batch.split).tolist() for batch in (before, after)]
         shares = [1 - left / all_ if all_ else None for all_, left in zip(*words, strict=True)]
         lines = [sum(span.rule in _LINE_RULES for span in own) for own in spans]
         return {
@@ -69,20 +72,23 @@ class RefinedWebLines(EditRule):
         signal = "refinedweb_lines.removed_word_ratio"
         return [Check("max_removed_word_ratio", signal, ">", self.max_removed_word_ratio)]
 
-    def edits_of(self, text: str) -> list[Span]:
-        """See `EditRule.edits_of`."""
+    def edits(self, batch: TextBatch) -> list[list[Span]]:
+        """See `EditRule.edits`."""
+        return [self._edits(text, batch.segmenter) for text in batch.texts]
+
+    def _edits(self, text: str, segmenter: str | None) -> list[Span]:
         spans: list[Span] = []
         for line in lines_of(text, newline_only=True):
             if not line.text:
                 continue
-            why = self._judge(line.text)
+            why = self._judge(line.text, segmenter)
             if why is not None:
                 spans.append(Span(line.start, line.after, f"{_NAME}.{why}"))
             else:
-                spans += self._phrases(line)
-        return stripped(text, spans, f"{_NAME}.white_space") if spans else spans
+                spans += self._phrases(line, segmenter)
+        return stripped(text, spans, f"{_NAME}.white_space")
 
-    def _judge(self, line: str) -> str | None:
+    def _judge(self, line: str, segmenter: str | None) -> str | None:
         size = len(line)
         capitals, digits = self.max_uppercase_ratio, self.max_digit_ratio
         if capitals is not None and sum(map(str.isupper, line)) / size > capitals:
@@ -91,11 +97,12 @@ class RefinedWebLines(EditRule):
             return "max_digit_ratio"
         if self.counters and _COUNTER.fullmatch(line.lower()):
             return "counters"
-        if self.min_words_per_line is not None and len(line.split()) < self.min_words_per_line:
+        least = self.min_words_per_line
+        if least is not None and len(words_of_line(line, segmenter)) < least:
             return "min_words_per_line"
         return None
 
-    def _phrases(self, line: Line) -> list[Span]:
+    def _phrases(self, line: Line, segmenter: str | None) -> list[Span]:
         """Cut `items in cart` anywhere, `Read more...` at the end, `Sign-in` at the front of a short line."""
         limit = self.max_words_of_phrase_line
         if limit is None:
@@ -103,7 +110,7 @@ class RefinedWebLines(EditRule):
         spans: list[Span] = []
         lower = line.text.lower()
         for phrase, pattern in _PHRASES:
-            if phrase not in lower or len(line.text.split()) > limit:
+            if phrase not in lower or len(words_of_line(line.text, segmenter)) > limit:
                 continue
             spans += [
                 Span(line.start + m.start(), line.start + m.end(), f"{_NAME}.phrases")

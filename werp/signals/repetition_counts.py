@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from werp.signals.characters import SPACE, TABLE_SIZE
-from werp.signals.words import STARTS_ALNUM, native
+from werp.signals.words import STARTS_ALNUM, is_blank, native
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
@@ -31,7 +31,7 @@ def _stripped(codes: Any, a: int, b: int, table: Any) -> Any:
 def counted_pieces(
     codes: Any, texts: Any, start: Any, end: Any, offsets: Any, table: Any, dclm: bool, lines: bool
 ) -> Any:
-    """The lines or paragraphs that the variant counts: starts, ends, first of each text."""
+    """The lines or paragraphs that the variant counts, no blank ones: starts, ends, first of each text."""
     starts, ends = np.empty(len(start), np.int32), np.empty(len(start), np.int32)
     firsts = np.zeros(len(offsets), np.int64)
     n = 0
@@ -43,8 +43,7 @@ def counted_pieces(
             a, b = max(np.int64(start[k]), left), min(np.int64(end[k]), right)
             if dclm:
                 a, b = _stripped(codes, a, b, table)
-            at_edge = not dclm and lines and (k == offsets[t] or k == offsets[t + 1] - 1)
-            if a < b or at_edge:
+            if not is_blank(codes, a, b, table):
                 starts[n], ends[n] = a, b
                 n += 1
         firsts[t + 1] = n

@@ -1,7 +1,8 @@
 """Sentences of a batch, counted a line at a time as spaCy's sentencizer counts them, which datatrove uses.
 
 A sentence ends where a word that is one of the sentence marks has been seen and a word that is no punctuation
-follows. Words are those of the batch's split, so `Mr.` and `3.5` end nothing.
+follows. Words are those of the batch's split, so `Mr.` and `3.5` end nothing. A mark beyond ASCII (Ethiopic,
+Armenian) also ends a sentence at the end of a word, from which spaCy's English rules do not take it.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ def _count(
             if seen and not punctuation and not mark:
                 counts[t] += 1
                 seen = False
-            elif mark:
+            last = codes[ends[w] - 1]
+            if mark or (0x80 <= last < _TABLE_SIZE and table[last] & _MARK != 0):
                 seen = True
     return counts

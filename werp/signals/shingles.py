@@ -6,8 +6,13 @@ Shingles
    is no word. `none` leaves them as they are. `lower` maps to lower case. `fineweb` does that, writes every
    decimal digit as 0, takes diacritics off and drops punctuation and symbols, as FineWeb simplifies texts.
 2. The words are joined by single spaces. A shingle is n consecutive words, or n consecutive characters, of
-   that. A text with fewer than n has no shingle, no signature, and is in no cluster.
+   that. A text with fewer than n is one shingle, so that its copies are found; one of which the fold leaves
+   nothing (marks, emoji) is taken unfolded. A text without a word has no shingle, no signature, no cluster.
 3. Its hash is xxh3_64 of its UTF-8 bytes.
+
+Unless the fold is `none`, a text that holds invisible characters, other forms of characters (width,
+ligatures), or is not NFC is first made what it looks like (`werp.signals.looks.alike`), and split anew.
+datatrove does not, and leaves out texts with fewer words than a shingle has.
 
 Signatures
 ----------
@@ -19,14 +24,19 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from werp.signals.looks import alike, differing
 from werp.signals.split import Split
 from werp.signals.words import native
 from werp.signals.xxh3 import xxh3_64
+
+if TYPE_CHECKING:
+    from werp.signals.batch import TextBatch
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -141,13 +151,16 @@ def shingle_hashes(
     for t in range(texts):
         a, b = offsets[t], offsets[t + 1]
         units = _folded_text(codes, word_start[a:b], word_end[a:b], fold, words, out, begin, end)
-        count = max(units - size + 1, 0)
+        if units == 0 and a < b:
+            units = _folded_text(codes, word_start[a:b], word_end[a:b], fold[:0], words, out, begin, end)
+        length = min(size, units)
+        count = units - length + 1 if units else 0
         if n + count > len(hashes):
             larger = np.empty(2 * (n + count), np.uint64)
             larger[:n] = hashes[:n]
             hashes = larger
         for k in range(count):
-            hashes[n + k] = xxh3_64(at + begin[k], end[k + size - 1] - begin[k])
+            hashes[n + k] = xxh3_64(at + begin[k], end[k + length - 1] - begin[k])
         n += count
         firsts[t + 1] = n
     return hashes[:n].copy(), firsts
@@ -207,11 +220,28 @@ def permutations(scheme: str, count: int, seed: int) -> tuple[npt.NDArray[Any], 
     return a, generator.randint(0, 1 << width, count, dtype=kind)
 
 
-def shingles(split: Split, size: int, unit: str, fold: str) -> tuple[Hashes, npt.NDArray[np.int64]]:
-    """Hashes of the shingles of every text of a split, and where each text's begin (one more than texts).
+def shingles(batch: TextBatch, size: int, unit: str, fold: str) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Hashes of the shingles of every text of a batch, and where each text's begin (one more than texts).
 
     unit: `word` or `character`; fold: `none`, `lower` or `fineweb`.
     """
+    split = batch.split
+    hashes, firsts = _shingles(split, size, unit, fold)
+    other = differing(split.codes, split.text_offsets, batch.texts) if fold != "none" else []
+    if not other:
+        return hashes, firsts
+    texts = [alike(batch.texts[t]) for t in other]
+    made, begins = _shingles(replace(batch, ids=texts, urls=texts, texts=texts).split, size, unit, fold)
+    parts, last = [], 0
+    for k, t in enumerate(other):
+        parts += [hashes[firsts[last] : firsts[t]], made[begins[k] : begins[k + 1]]]
+        last = t + 1
+    counts = np.diff(firsts)
+    counts[other] = np.diff(begins)
+    return np.concatenate([*parts, hashes[firsts[last] :]]), np.concatenate(([0], np.cumsum(counts)))
+
+
+def _shingles(split: Split, size: int, unit: str, fold: str) -> tuple[Hashes, npt.NDArray[np.int64]]:
     found: tuple[Hashes, npt.NDArray[np.int64]] = shingle_hashes(
         split.codes, split.word_start, split.word_end, split.word_offsets,
         fold_table(fold), size, unit == "word",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from werp.signals.characters import character_table
 from werp.signals.word_lists import word_lists
-from werp.signals.words import code_points, native, split_words
+from werp.signals.words import code_points, is_blank, native, split_words
 
 Ints = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
@@ -56,10 +56,24 @@ def split_texts(texts: list[str]) -> Split:
         raise ValueError(
             f"batch of {offsets[-1]} characters, at most {_MOST_CHARACTERS}: use smaller batches"
         )
-    codes = code_points("".join(texts))
-    words = split_words(codes, offsets, character_table(), word_lists())
+    codes, table = code_points("".join(texts)), character_table()
+    words = split_words(codes, offsets, table, word_lists())
     lines = split_lines(codes, offsets)
-    return Split(codes, offsets, *words, *lines, *split_paragraphs(*lines))
+    return Split(codes, offsets, *words, *lines, *split_paragraphs(codes, *lines, table))
+
+
+def full_lines(split: Split) -> npt.NDArray[np.bool_]:
+    """Which lines are not blank, one flag each."""
+    full: npt.NDArray[np.bool_] = _full(split.codes, split.line_start, split.line_end, character_table())
+    return full
+
+
+@native
+def _full(codes: Any, starts: Any, ends: Any, table: Any) -> Any:
+    full = np.empty(len(starts), np.bool_)
+    for k in range(len(starts)):
+        full[k] = not is_blank(codes, starts[k], ends[k], table)
+    return full
 
 
 @native
@@ -86,15 +100,15 @@ def split_lines(codes: Any, text_offsets: Any) -> Any:
 
 
 @native
-def split_paragraphs(line_starts: Any, line_ends: Any, line_offsets: Any) -> Any:
-    """Paragraphs of every text, runs of lines that are not empty: (starts, ends: int32, offsets: int64)."""
+def split_paragraphs(codes: Any, line_starts: Any, line_ends: Any, line_offsets: Any, table: Any) -> Any:
+    """Paragraphs of every text, runs of lines that are not blank: (starts, ends: int32, offsets: int64)."""
     starts, ends = np.empty(len(line_starts), np.int32), np.empty(len(line_starts), np.int32)
     offsets = np.zeros(len(line_offsets), np.int64)
     n = 0
     for t in range(len(line_offsets) - 1):
         inside = False
         for k in range(line_offsets[t], line_offsets[t + 1]):
-            if line_starts[k] == line_ends[k]:
+            if is_blank(codes, line_starts[k], line_ends[k], table):
                 inside = False
                 continue
             if not inside:

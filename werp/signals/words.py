@@ -3,8 +3,8 @@
 Words
 -----
 1. Whitespace (`str.isspace`) cuts the text into chunks and belongs to no word. A chunk of letters and
-   combining marks alone, or of the digits 0-9 alone, is one word (but for rule 6); so a run of a script
-   without spaces (Chinese, Thai, ...) stays one word.
+   combining marks alone, or of the digits 0-9 alone, is one word (but for rule 6). Chunks of scripts without
+   spaces (Chinese, Thai, ...) are cut by `werp.signals.segment`, unless the recipe's `segmenter` is null.
 2. From the front of a chunk, one after the other, come off: a punctuation mark or quote, an icon, a currency
    sign, `% = §`, `+` not before a digit, a run of two or more full stops.
 3. From its end come off: a punctuation mark or quote, an icon, a run of two or more full stops; `'s`; a
@@ -24,8 +24,9 @@ emoticons and a few rare forms are left out. `python -m werp.signals.bench` meas
 
 Lines
 -----
-A line is what stands between two `\\n` (as `str.split("\\n")`; an empty text has one empty line). A paragraph
-is a run of lines that are not empty (as splitting at two or more `\\n`).
+A line is what stands between two `\\n` (as `str.split("\\n")`; an empty text has one empty line). A line of
+white space and invisible characters alone is blank: nobody sees it, so that it counts for an empty one. A
+paragraph is a run of lines that are not blank (as splitting at two or more `\\n` when blank lines are empty).
 
 numba's cache follows this file alone: after a change of the bits in `characters.py`, touch this file too.
 Every function here is native (numba) and works on code points of a whole batch, end to end in one array.
@@ -68,6 +69,19 @@ _A, _D, _E, _L, _M, _N, _P, _R, _S, _T, _V, _CAPITAL_S = map(ord, "adelmnprstvS"
 def native(function: Any) -> Any:
     """Compile with numba, kept on disk between runs, without the interpreter lock."""
     return numba.njit(cache=True, nogil=True)(function)
+
+
+@native
+def is_blank(codes: Any, a: Any, b: Any, table: Any) -> Any:
+    """Whether [a, b) holds nothing but white space and invisible characters."""
+    for i in range(a, b):
+        c = codes[i]
+        if c < ch.TABLE_SIZE:
+            if not table[c] & (ch.SPACE | ch.INVISIBLE):
+                return False
+        elif not ch.FIRST_TAG <= c <= ch.LAST_TAG:
+            return False
+    return True
 
 
 @native

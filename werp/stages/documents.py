@@ -278,7 +278,7 @@ def _edited(rows: list[dict[str, Any]], recipe: Recipe) -> pa.Table:
 
     def work(some: Sequence[dict[str, Any]]) -> list[tuple[list[Span], str]]:
         ids, urls, texts = ([row[name] or "" for row in some] for name in ("id", "url", "text"))
-        edits = edit(rules, TextBatch(ids, urls, texts))
+        edits = edit(rules, TextBatch(ids, urls, texts, recipe.segmenter))
         return [(spans, _sha256(apply_edits(text, spans))) for text, spans in zip(texts, edits, strict=True)]
 
     for some, found in in_turn(rows, work, "filter", "line rules", recipe.page_seconds):

@@ -57,8 +57,8 @@ def units_of(files: list[InputFile], recipe: Recipe, limit: int | None) -> list[
     }
     if recipe.prefilters:
         extract["prefilters"] = [prefilter.key_parameters() for prefilter in recipe.prefilters]
-    edits = [[rule.name, rule.edit_parameters()] for rule in recipe.edits()]
-    edit_key = hash_of([edits, source_hash(*_EDIT_SOURCES)])[:8] if edits else _NO_EDITS
+    edits = [_segmenter(recipe), *([rule.name, rule.edit_parameters()] for rule in recipe.edits())]
+    edit_key = hash_of([edits, source_hash(*_EDIT_SOURCES)])[:8] if recipe.edits() else _NO_EDITS
     measured = _measured(recipe)
     document_sources = source_hash(*_DOCUMENT_SOURCES)[:8]
     signal_sources = source_hash(*_SIGNAL_SOURCES)[:8]
@@ -80,9 +80,7 @@ def units_of(files: list[InputFile], recipe: Recipe, limit: int | None) -> list[
 
 def _measured(recipe: Recipe) -> dict[str, object]:
     """What the signals follow from: the rules' parameters, and for each the edits that come before it."""
-    measured: dict[str, object] = {"segmenter": None, "page_seconds": recipe.page_seconds}
-    if recipe.segmenter == "icu":  # its dictionaries follow its release
-        measured["segmenter"] = ["icu4py", version("icu4py")]
+    measured: dict[str, object] = {"segmenter": _segmenter(recipe), "page_seconds": recipe.page_seconds}
     before: list[list[object]] = []
     for rule in recipe.measured():
         own = rule.measure_parameters()
@@ -90,6 +88,11 @@ def _measured(recipe: Recipe) -> dict[str, object]:
             before = [*before, [rule.name, rule.edit_parameters()]]
         measured[rule.name] = [own, before] if before else own
     return measured
+
+
+def _segmenter(recipe: Recipe) -> str | None:
+    """The segmenter with its release, which its dictionaries follow."""
+    return f"icu4py {version('icu4py')}" if recipe.segmenter == "icu" else None
 
 
 def _slug(name: str) -> str:

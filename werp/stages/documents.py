@@ -83,7 +83,7 @@ def write_documents(
     limit: stop after this many pages (HTML, or texts given) of the file; None reads it all.
     """
     meta = Meta()
-    warm_up(recipe.edits(), None)
+    warm_up(recipe.edits(), recipe.segmenter)
     guard = guard_for(recipe.extract, recipe.prefilters)
     guard.peak_rss_mb = 0.0
     rows = _timed_rows(_rows(unit, recipe, limit), meta, heartbeat)
@@ -296,7 +296,7 @@ def _sha256(text: str) -> str:
 
 def write_edited(stored: Path, target: Path, recipe: Recipe, temporary: Path) -> None:
     """A documents table under other line rules, from a stored one: no archive is opened."""
-    warm_up(recipe.edits(), None)
+    warm_up(recipe.edits(), recipe.segmenter)
     with (
         pq.ParquetFile(stored) as source,
         new_file(target, temporary) as partial,

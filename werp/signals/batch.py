@@ -53,6 +53,15 @@ class TextBatch:
 
         return segmented(split_texts(self.texts), self.texts)
 
+    @cached_property
+    def line_segmenters(self) -> list[str | None]:
+        """For each text the segmenter that its lines need: None where there is no script without spaces."""
+        if self.segmenter is None:
+            return [None] * len(self.texts)
+        from werp.signals.segment import unspaced_texts  # noqa: PLC0415
+
+        return [self.segmenter if found else None for found in unspaced_texts(self.texts)]
+
     def languages(self, model: str | None = None) -> list[Language]:
         """(label, probability) of each text as it was extracted; an edited batch has those of its source."""
         if model not in self._languages:

@@ -88,8 +88,8 @@ class C4(EditRule):
         # Imported at need, for numba's sake: a recipe is read where nothing is measured.
         from werp.signals.sentences import sentence_counts  # noqa: PLC0415
 
-        segmenter = before.segmenter
-        verdicts = [[self._judge(line, segmenter) for line in text.splitlines()] for text in before.texts]
+        pages = zip(before.texts, before.line_segmenters, strict=True)
+        verdicts = [[self._judge(line, own) for line in text.splitlines()] for text, own in pages]
         columns = {
             "lorem_ipsum": [sum(lorem for _, lorem, _ in own) for own in verdicts],
             "curly_bracket": [sum(curly for _, _, curly in own) for own in verdicts],
@@ -121,7 +121,7 @@ class C4(EditRule):
         In datatrove's order: what an earlier line rule takes out shows nothing.
         """
         line = line.strip()
-        words = words_of_line(line, segmenter)
+        words = words_of_line(line) if segmenter else line.split()
         longest = self.max_word_length
         if longest is not None and len(line) > longest and max(map(len, words), default=0) > longest:
             return "max_word_length", False, False
@@ -140,7 +140,7 @@ class C4(EditRule):
 
     def edits(self, batch: TextBatch) -> list[list[Span]]:
         """See `EditRule.edits`."""
-        return [self._edits(text, batch.segmenter) for text in batch.texts]
+        return [self._edits(*page) for page in zip(batch.texts, batch.line_segmenters, strict=True)]
 
     def _edits(self, text: str, segmenter: str | None) -> list[Span]:
         spans: list[Span] = []

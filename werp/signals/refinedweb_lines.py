@@ -74,7 +74,7 @@ class RefinedWebLines(EditRule):
 
     def edits(self, batch: TextBatch) -> list[list[Span]]:
         """See `EditRule.edits`."""
-        return [self._edits(text, batch.segmenter) for text in batch.texts]
+        return [self._edits(*page) for page in zip(batch.texts, batch.line_segmenters, strict=True)]
 
     def _edits(self, text: str, segmenter: str | None) -> list[Span]:
         spans: list[Span] = []
@@ -98,7 +98,7 @@ class RefinedWebLines(EditRule):
         if self.counters and _COUNTER.fullmatch(line.lower()):
             return "counters"
         least = self.min_words_per_line
-        if least is not None and len(words_of_line(line, segmenter)) < least:
+        if least is not None and len(words_of_line(line) if segmenter else line.split()) < least:
             return "min_words_per_line"
         return None
 
@@ -110,7 +110,9 @@ class RefinedWebLines(EditRule):
         spans: list[Span] = []
         lower = line.text.lower()
         for phrase, pattern in _PHRASES:
-            if phrase not in lower or len(words_of_line(line.text, segmenter)) > limit:
+            if phrase not in lower:
+                continue
+            if len(words_of_line(line.text) if segmenter else line.text.split()) > limit:
                 continue
             spans += [
                 Span(line.start + m.start(), line.start + m.end(), f"{_NAME}.phrases")

@@ -35,14 +35,11 @@ def is_unspaced(text: str) -> bool:
     return not text.isascii() and _unspaced().search(text) is not None
 
 
-def words_of_line(line: str, segmenter: str | None) -> list[str]:
+def words_of_line(line: str) -> list[str]:
     """The words of a line as C4 and RefinedWeb have them: what stands between white space, marks and all.
 
-    With a segmenter, a chunk of a script without spaces is the words that ICU finds in it, without
-    punctuation.
+    A chunk of a script without spaces is the words that ICU finds in it, without punctuation.
     """
-    if segmenter is None or not is_unspaced(line):
-        return line.split()
     words = []
     for chunk in line.split():
         if not is_unspaced(chunk):

@@ -18,7 +18,7 @@ import numpy as np
 from werp.signals.characters import SPACE, TABLE_SIZE, UNSPACED, character_table
 from werp.signals.scripts import icu_words
 from werp.signals.split import Split
-from werp.signals.words import _columns, _emit, is_blank, native
+from werp.signals.words import _columns, _emit, code_points, is_blank, native
 
 
 def segmented(split: Split, texts: Sequence[str]) -> Split:
@@ -40,6 +40,24 @@ def segmented(split: Split, texts: Sequence[str]) -> Split:
         split, word_start=columns[0], word_end=columns[1], word_hash=columns[2], word_bits=columns[3],
         word_offsets=offsets,
     )  # fmt: skip
+
+
+def unspaced_texts(texts: Sequence[str]) -> list[bool]:
+    """Whether each text holds a letter of a script without spaces."""
+    offsets = np.concatenate(([0], np.cumsum([len(text) for text in texts], dtype=np.int64)))
+    flags: list[bool] = _unspaced(code_points("".join(texts)), offsets, character_table()).tolist()
+    return flags
+
+
+@native
+def _unspaced(codes: Any, offsets: Any, table: Any) -> Any:
+    out = np.zeros(len(offsets) - 1, np.bool_)
+    for t in range(len(out)):
+        for i in range(offsets[t], offsets[t + 1]):
+            if codes[i] < TABLE_SIZE and table[codes[i]] & UNSPACED:
+                out[t] = True
+                break
+    return out
 
 
 @native

@@ -10,7 +10,9 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 # A small run is mostly the JVM compiling itself: without its optimising compiler it takes half the time.
-export JAVA_TOOL_OPTIONS ?= -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+export SPARK_SUBMIT_OPTS ?= -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+# Without a log4j2.properties of its own Spark tells every warning before a job can say otherwise.
+export SPARK_CONF_DIR ?= $(CURDIR)/.ci/spark
 # The sample crawl, unless INPUT names archives: make demo INPUT='crawl/*.warc.gz'
 INPUT ?=
 OUT ?= out/demo
@@ -34,7 +36,7 @@ $(VENV)/.done: pyproject.toml .ci/constraints.txt .ci/java
 	  echo "Python 3.11 or 3.12 is needed (fastText has no wheels beyond); name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	.ci/java
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt $(TORCH_INDEX) --editable '.[refine,train,dev]'
+	.ci/install $(VENV)/install.log $(BIN)/python -m pip install --disable-pip-version-check --constraint .ci/constraints.txt $(TORCH_INDEX) --editable '.[refine,train,dev]'
 	$(BIN)/werp fetch-models
 	@touch $@
 

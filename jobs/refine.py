@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from werp.command import run
-from werp.dedup.belt import ALARMS
-from werp.inputs import list_inputs
-from werp.progress import say
-from werp.recipe import load_recipe
-from werp.refine import Options, Plan, make_plan, refine
-from werp.session import session
+from werp.dedup.alarms import ALARMS
+from werp.progress import say, stage, watched
+from werp.watch import Watch
+
+if TYPE_CHECKING:
+    from werp.refine import Plan
 
 Inputs = Annotated[
     list[str],
@@ -94,27 +94,56 @@ def main(
 
     spark-submit jobs/refine.py --recipe fineweb --input 'crawl/*.warc.gz' --output out/run
     """
-    settings = [*(overrides or []), *([f"shards.format={shard_format}"] if shard_format else [])]
-    options = Options(
-        limit=limit, partitions=partitions, force=force, documents=tuple(documents or ()),
-        earlier=tuple(earlier or ()), accept=tuple(accept or ()), start_from=start_from,
-    )  # fmt: skip
-    plan = make_plan(load_recipe(recipe, settings), list_inputs([*inputs, *(more or [])]), output, options)
-    _announce(plan)
-    if dry_run:
-        return
-    started = time.perf_counter()
-    with session(workers) as spark:
-        manifest = refine(spark, plan)
-    _conclude(manifest, output, time.perf_counter() - started)
+    with watched() as watch:
+        with stage("refine: reading the recipe and looking at the inputs"):
+            # Imported here: the libraries take a second or two, and the first line should not wait for them.
+            from werp.inputs import list_inputs  # noqa: PLC0415
+            from werp.recipe import load_recipe  # noqa: PLC0415
+            from werp.refine import Options, make_plan  # noqa: PLC0415
+
+            settings = [*(overrides or []), *([f"shards.format={shard_format}"] if shard_format else [])]
+            options = Options(
+                limit=limit, partitions=partitions, force=force, documents=tuple(documents or ()),
+                earlier=tuple(earlier or ()), accept=tuple(accept or ()), start_from=start_from,
+            )  # fmt: skip
+            files = list_inputs([*inputs, *(more or [])])
+            plan = make_plan(load_recipe(recipe, settings), files, output, options)
+            _announce(plan)
+        if not dry_run:
+            _refine(plan, workers, watch)
 
 
-def _conclude(manifest: dict[str, Any], output: Path, seconds: float) -> None:
+def _refine(plan: Plan, workers: int | None, watch: Watch) -> None:
+    from werp.refine import finished, refine_with  # noqa: PLC0415
+    from werp.session import session  # noqa: PLC0415
+
+    started, was_finished = time.perf_counter(), finished(plan) is not None
+    try:
+        manifest = refine_with(lambda: session(workers, plan.run.work / "spark.log"), plan)
+    except BaseException as error:
+        _add_remedy(error, plan, watch)
+        raise
+    _conclude(manifest, plan.run.output, None if was_finished else time.perf_counter() - started)
+
+
+def _add_remedy(error: BaseException, plan: Plan, watch: Watch) -> None:
+    """Say how to go on, and where all that Spark said is to be read."""
+    if getattr(error, "trace", "") and watch.log:
+        error.add_note(f"All that Spark said of it is in {watch.log}.")
+    if plan.run.work.is_dir():
+        error.add_note("What is done is kept: start again with the same words, and it goes on.")
+    elif plan.run.manifest() is not None:
+        error.add_note(f"The run itself is finished: werp report --run {plan.run.output} writes its report.")
+
+
+def _conclude(manifest: dict[str, Any], output: Path, seconds: float | None) -> None:
+    """What came of the run; seconds: None where it was finished before."""
     records = manifest["records"]
+    took = f" in {seconds:.1f} s" if seconds is not None else ""
     say(
         f"{records['in']:,} records = {records['kept']:,} kept + {records['dropped']:,} dropped"
         f" + {records['failed']:,} failed; content hash {manifest['content_hash']}\n"
-        f"{manifest['pages']:,} pages in {seconds:.1f} s; {output}/report.html, run.json"
+        f"{manifest['pages']:,} pages{took}; {output}/report.html, run.json"
     )
 
 

@@ -1,5 +1,6 @@
 """Train a quality classifier and prove it on held-out sources.
 
+    python jobs/train_classifier.py --preset sample --output out/sample     # after `make demo`
     spark-submit jobs/train_classifier.py --preset dclm --output out/dclm
     python jobs/train_classifier.py --preset betr --set betr.top=0.05 --output out/betr
     python jobs/train_classifier.py --spec mine.yaml --output out/mine --dry-run
@@ -19,6 +20,7 @@ import yaml
 from werp.command import run
 from werp.errors import WerpError
 from werp.progress import say
+from werp.quality.sources import unset_variables
 from werp.quality.spec import load_spec, preset_names
 from werp.quality.training import train_classifier
 
@@ -48,6 +50,10 @@ def main(
         raise WerpError(f"--spec {spec}: a spec is a YAML file")
     chosen = load_spec(preset or str(spec), overrides or [])
     if dry_run:
+        for line in unset_variables(chosen):
+            print(
+                f"# Not set here: ${{{line.replace(': ', '}, ', 1)}. Export it, or write paths in its place."
+            )
         print(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False, allow_unicode=True), end="")
         return
     if output is None:

@@ -30,16 +30,23 @@ def environment() -> dict[str, str]:
     # Recipes of the tests name scorers that live among them.
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {
-        **os.environ, "PYSPARK_PYTHON": sys.executable, "JAVA_TOOL_OPTIONS": java, "PYTHONPATH": path,
+        **os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_SUBMIT_OPTS": java, "PYTHONPATH": path,
+        "SPARK_CONF_DIR": str(ROOT / ".ci" / "spark"), "TERM": "dumb",
     }  # fmt: skip
 
 
 def run(*words: object, code: int = 0, program: list[str] | None = None) -> str:
-    """Run the job to its end; returns standard error. Fails the test on another exit status."""
+    """Run the job to its end; returns what it said. Fails the test on another exit status.
+
+    spark-submit passes on both streams of its job as standard output, so they are one here.
+    """
     line = [*program, *map(str, words)] if program else command(*words)
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return done.stderr
+    done = subprocess.run(
+        line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-6000:]}"
+    return done.stdout
 
 
 def manifest(output: Path) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def test_yaml_may_still_merge(tmp_path: Path) -> None:
 
 def test_a_recipe_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(WerpError, match=r"mine\.yaml: can't be read"):
+    with pytest.raises(WerpError, match=r"mine\.yaml: no UTF-8 text: .*; save it as UTF-8"):
         load_recipe(str(tmp_path / "mine.yaml"))
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import re
 import shutil
+import signal
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,8 +17,11 @@ from typing import Any
 
 import pytest
 
-from tests.job import manifest, run, table
+from tests.job import ROOT, environment, manifest, run, table
 from werp.sample import write_sample
+from werp.status import status_of
+
+SUBMIT = [str(Path(sys.executable).parent / "spark-submit"), "jobs/refine.py"]
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +32,43 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("run") / "out"
-    submit = [str(Path(sys.executable).parent / "spark-submit"), "jobs/refine.py"]
-    run("--recipe", "gopher_only", "--input", sample / "crawl", "--output", output, program=submit)
+    said = run("--recipe", "gopher_only", "--input", sample / "crawl", "--output", output, program=SUBMIT)
+    (output.parent / "said").write_text(said)
     return output
+
+
+def test_it_says_what_it_does_and_spark_says_nothing(finished: Path) -> None:
+    said = (finished.parent / "said").read_text().splitlines()
+    lines = [line for line in said if not line.startswith(("Picked up", "WARNING: Using incubator"))]
+    stages = [
+        "refine: reading the recipe", "recipe gopher_only: 6 input files", "starting Spark",
+        "reading and extracting", "deduplicating, exact.v1: keys", "deduplicating, exact.v1: members",
+        "deduplicating, exact.v1: rows", "deduplicating: merged", "writing the ledger", "writing shards",
+        "committing", "writing the report", "183 records = ",
+    ]  # fmt: skip
+    places = [next(n for n, line in enumerate(lines) if line.startswith(start)) for start in stages]
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert not [line for line in lines if re.search(r"WARN|INFO|log4j|py4j|Spark log level", line)]
+    log = [line.partition(" ")[2] for line in (finished / "refine.log").read_text("utf-8").splitlines()]
+    assert [line for line in lines if line not in log and not line.startswith("146 pages")] == []
+    status = run("status", finished, program=[sys.executable, "-m", "werp.cli"])
+    assert re.search(r"out: finished .*183 records = 81 kept \+ 95 dropped \+ 7 failed\n", status)
+
+
+def test_a_printed_spec_trains_on_the_demos_run(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "demo").mkdir(parents=True)
+    (tmp_path / "out" / "demo" / "run").symlink_to(finished)
+    job = [sys.executable, str(ROOT / "jobs" / "train_classifier.py")]
+    spec = subprocess.run(
+        [*job, "--preset", "sample", "--dry-run"], env=environment(), capture_output=True, check=True
+    ).stdout
+    (tmp_path / "spec.yaml").write_bytes(spec)
+    line = [*job, "--spec", "spec.yaml", "--output", "model"]
+    done = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert card["held_out"]["roc_auc"] > 0.9
 
 
 def expected(sample: Path) -> list[dict[str, Any]]:
@@ -100,6 +141,28 @@ def test_ids_and_content_hash_are_what_the_docs_say(finished: Path) -> None:
     assert manifest(finished)["content_hash"] == f"{total % (1 << 128):032x}"
 
 
+def interrupted(inputs: list[Path], output: Path) -> None:
+    """An attempt under spark-submit that Ctrl-C ends while pages are extracted."""
+    words = [*SUBMIT, "--input", *map(str, inputs), "--output", str(output)]
+    process = subprocess.Popen(
+        words, env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line.startswith("reading and extracting"):
+            assert status_of(output).state == "running"
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.wait() == 130
+    rest = lines[next(n for n, line in enumerate(lines) if line.startswith("reading and extracting")) + 1 :]
+    assert len(rest) <= 4, rest
+    assert not [line for line in lines if "Traceback" in line or "py4j" in line]
+    found = status_of(output)
+    assert (found.state, found.lines[-1]) == ("stopped", "ended by Stopped: SIGINT")
+
+
 @pytest.mark.parametrize("cores", [1, 2])
 def test_geometry_changes_nothing(sample: Path, finished: Path, tmp_path: Path, cores: int) -> None:
     moved = tmp_path / "moved" / "elsewhere"
@@ -110,6 +173,8 @@ def test_geometry_changes_nothing(sample: Path, finished: Path, tmp_path: Path, 
     partitions = {1: 1, 2: 7}[cores]
     # One core: the moved folder as one task. Two cores: its files by name in another order, seven tasks.
     inputs = [moved] if cores == 1 else files
+    if cores == 2:
+        interrupted(inputs, output)
     run("--input", *inputs, "--output", output, "--workers", cores, "--partitions", partitions)
     assert manifest(output)["content_hash"] == manifest(finished)["content_hash"]
     assert [row["text"] for row in table(output, "shards")] == [
@@ -123,7 +188,10 @@ def test_a_finished_run_is_left_alone_and_stages_start_alone(
     output = tmp_path / "out"
     shutil.copytree(finished, output)
     before = (output / "run.json").read_bytes()
-    assert "finished already" in run("--input", sample / "crawl", "--output", output)
+    again = run("--input", sample / "crawl", "--output", output)
+    assert "finished already" in again
+    assert "Spark" not in again
+    assert re.search(r"^146 pages; ", again, re.M)  # no speed
     assert (output / "run.json").read_bytes() == before
 
     assert "--force" in run("--recipe", "raw", "--input", sample / "crawl", "--output", output, code=2)
@@ -131,14 +199,14 @@ def test_a_finished_run_is_left_alone_and_stages_start_alone(
 
     change = ["--set", "gopher_quality.min_words=200", "--format", "arrow"]
     run("--input", sample / "crawl", "--output", output, "--from", "signals", *change)
-    again = manifest(output)
+    redone = manifest(output)
     assert (
-        again["task_seconds"]["extract"] == manifest(finished)["task_seconds"]["extract"]
+        redone["task_seconds"]["extract"] == manifest(finished)["task_seconds"]["extract"]
     )  # none of it anew
-    assert again["records"]["kept"] < manifest(finished)["records"]["kept"]
+    assert redone["records"]["kept"] < manifest(finished)["records"]["kept"]
     fresh = tmp_path / "fresh"
     run("--input", sample / "crawl", "--output", fresh, "--documents", finished, *change)
-    assert manifest(fresh)["content_hash"] == again["content_hash"]
+    assert manifest(fresh)["content_hash"] == redone["content_hash"]
     assert [row["id"] for row in table(fresh, "shards")] == [row["id"] for row in table(output, "shards")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +62,24 @@ def report(run: RunOption) -> None:
     from werp.report.build import write_report  # noqa: PLC0415
 
     print(write_report(run))
+
+
+@app.command()
+def status(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run's directory, finished or not")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say where a run stands: its stage, how much is done, how long it will take; or what went wrong.
+
+    werp status out/run
+    """
+    from werp.status import status_of  # noqa: PLC0415
+
+    found = status_of(run)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found), indent=2))
+    else:
+        print("\n".join([f"{run}: {found.summary}", *(f"  {line}" for line in found.lines)]))
 
 
 @app.command()

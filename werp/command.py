@@ -2,47 +2,107 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
-from werp.errors import WerpError
+from werp.errors import Stopped, WerpError, from_os
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(name: str, command: Callable[..., Any]) -> None:
     """Run a job's `main` with the words of the command line, or a typer application, and exit.
 
-    The status is 0, 2 for what the user can put right, or the one that a `WerpError` names.
+    The status is 0, 2 for what the user can put right, or the one that a `WerpError` names; 128 and the
+    signal's number where one ended it (130 after Ctrl-C), 141 where nobody read on what it printed.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows its number
-            stream.reconfigure(errors="backslashreplace")
+    _open_streams()
+    _stop_on_signals()
     app = command
     if not isinstance(command, typer.Typer):
         app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
         app.command()(command)
     try:
         app()
-    except WerpError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(error.status)
-    except OSError as error:  # a full disk, a place that may not be written
-        if error.errno is None:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"{name}: {where}{error.strerror}; name another place, or mend this one", file=sys.stderr)
-        sys.exit(2)
-    except ValueError as error:  # Arrow names the file
-        if not str(error).startswith("Could not open Parquet"):
-            raise
-        print(f"{name}: {error}; the file is damaged, make it again", file=sys.stderr)
-        sys.exit(2)
+    except SystemExit as ended:
+        # So click ends a program whose reader has left: with 1, its streams wrapped so that they say nothing.
+        if ended.code == 1 and type(sys.stdout).__name__ == "PacifyFlushWrapper":
+            sys.exit(128 + signal.SIGPIPE)
+        raise
+    except (Stopped, Exception) as error:
+        message, status = _told(error)
+        _end(name, message, error, status)
     finally:
+        _flush(name)
+
+
+def _flush(name: str) -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # `werp schema | head` has read enough
+            _end(name, str(from_os(error)), error, 2)
+
+
+def _told(error: BaseException) -> tuple[str, int]:
+    """The message and the status of what a person can put right; anything else is a bug, and raised again."""
+    if isinstance(error, Stopped):
+        return f"ended by {error}", error.status
+    if isinstance(error, WerpError):
+        return str(error), error.status
+    if isinstance(error, OSError) and error.errno is not None:  # a full disk, a place that may not be written
+        return str(from_os(error)), 2
+    if isinstance(error, MemoryError):
+        return "out of memory; use fewer workers, or a machine with more", 1
+    if isinstance(error, ValueError) and str(error).startswith(
+        "Could not open Parquet"
+    ):  # Arrow names the file
+        return f"{error}; the file is damaged, make it again", 2
+    raise error
+
+
+def _end(name: str, message: str, error: BaseException, status: int) -> NoReturn:
+    """Say how it ended, with what was noted on the way up, and exit."""
+    text = "\n".join([f"{name}: {message}", *getattr(error, "__notes__", ())])
+    if isinstance(error, Stopped) and "PYSPARK_GATEWAY_PORT" in os.environ:
+        # Ctrl-C ends spark-submit, too, which stands between us and the terminal.
+        with contextlib.suppress(OSError), open("/dev/tty", "w", encoding="utf-8") as terminal:
+            print(text, file=terminal)
+            sys.exit(status)
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def _open_streams() -> None:
+    """Open what was closed (`2>&-`): the next file would get the number, and what is printed."""
+    for number in (0, 1, 2):
         try:
-            sys.stdout.flush()
-        except BrokenPipeError:  # `werp schema | head` has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the least free number
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows its number
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _stop_on_signals() -> None:
+    """Ctrl-C, `kill` and a closed terminal become `Stopped`, unless they are ignored (nohup, `&`)."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise Stopped(number)
+
+    with contextlib.suppress(ValueError):  # not the main thread
+        for number in _SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, stop)

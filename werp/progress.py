@@ -1,6 +1,8 @@
-"""How far a job is: heartbeats of the tasks, and the line or bar the driver shows of them.
+"""How far a job is: lines for the person watching, the same lines in the run's log, a bar on a terminal.
 
-Tasks leave one small file for each input file in a shared folder; nothing that is counted for the
+A job says what it is about to do with `stage`; a thread then tells every ten seconds how much of it is done,
+at what rate, and how long the rest will take. Tasks that read whole files leave one small file for each
+(`Heartbeat`); of all other work Spark itself knows how many tasks are done. Nothing that is counted for the
 result goes this way.
 """
 
@@ -9,19 +11,108 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from werp.watch import Watch, say, watched
+
+__all__ = ["Done", "Heartbeat", "Work", "counted", "each", "say", "shown", "stage", "watched"]
 
 _BEAT_SECONDS = 1.0
-_LINE_SECONDS = 30.0
+#: An estimate goes by so many last seconds: what an earlier attempt left is no speed.
+_WINDOW_SECONDS = 120.0
+_T = TypeVar("_T")
+
+
+class Done(NamedTuple):
+    """How much of a stage is done: `done` of `total`, and in words; of `unit`, whose rate is told, `made`."""
+
+    done: int
+    total: int
+    words: str
+    made: int = 0
+    unit: str = ""
+
+
+@dataclass
+class Stage:
+    """What a job is doing now. count: how much of it is done, or None where nobody knows."""
+
+    label: str
+    count: Callable[[], Done | None]
+    started: float = field(default_factory=time.monotonic)
+    samples: deque[tuple[float, int, int]] = field(default_factory=deque)
+
+    def line(self) -> str:
+        """What is done, the rate, the time so far, and what is left once there is anything to estimate by."""
+        now = time.monotonic()
+        elapsed = _duration(now - self.started)
+        done = self.count()
+        if done is None:
+            return f"{self.label}, {elapsed}"
+        if done.done and (not self.samples or now - self.samples[-1][0] >= 1):
+            self.samples.append((now, done.done, done.made))
+            while len(self.samples) > 2 and now - self.samples[1][0] > _WINDOW_SECONDS:
+                self.samples.popleft()
+        share = f" {100 * done.done / done.total:.0f} %," if done.total else ""
+        return f"{self.label}:{share} {done.words}, {elapsed}{self._ahead(done, now)}"
+
+    def _ahead(self, done: Done, now: float) -> str:
+        if not self.samples:
+            return ""
+        then, first, made = self.samples[0]
+        seconds, more = now - then, done.done - first
+        if seconds < 1 or more <= 0:
+            return ""
+        rate = f", {_rate((done.made - made) / seconds)} {done.unit}/s" if done.unit else ""
+        left = seconds * (done.total - done.done) / more
+        return f"{rate}, about {_duration(left)} left" if done.done < done.total else rate
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> _duration(8.4), _duration(754), _duration(90_000)
+    ('8 s', '12 min 34 s', '25 h 0 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@contextlib.contextmanager
+def stage(label: str, count: Callable[[], Done | None] | None = None) -> Iterator[None]:
+    """Say that this begins, and every ten seconds how far it is, until the block ends.
+
+    count: how much is done; default: the tasks that Spark has done of its present job. Silent in a process
+    that nobody watches (`watched`).
+    """
+    watch = Watch.current
+    if watch is None:
+        yield
+        return
+    with watch.doing(Stage(label, count or watch.tasks)):
+        yield
+
+
+def each(label: str, items: Iterable[_T], total: int) -> Iterator[_T]:
+    """The items, one after the other, as a stage of this process."""
+    done = 0
+    with stage(label, lambda: Done(done, total, f"{done:,} of {total:,}")):
+        for item in items:
+            yield item
+            done += 1
 
 
 class Heartbeat:
@@ -63,71 +154,35 @@ class Work:
     made: str = "pages"
 
 
-class _Counts(NamedTuple):
-    bytes: int
-    read: int
-    made: int
-    files: int
+def counted(folder: Path, work: Work) -> Callable[[], Done]:
+    """A count of the heartbeats in a folder. Finished files are read once: there may be many thousands."""
+    finished: dict[str, list[int]] = {}
 
+    def count() -> Done:
+        totals = [0, 0, 0, 0]
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                if name.endswith(".json") and name not in finished:
+                    with contextlib.suppress(OSError, ValueError):
+                        counts = json.loads((folder / name).read_text())
+                        if counts[3]:
+                            finished[name] = counts
+                        else:
+                            totals = [a + b for a, b in zip(totals, counts, strict=True)]
+        for counts in finished.values():
+            totals = [a + b for a, b in zip(totals, counts, strict=True)]
+        size, read, made, files = totals
+        words = f"{files:,} of {work.files:,} files, {read:,} {work.read}, {made:,} {work.made}"
+        return Done(size, work.bytes, words, made, work.made)
 
-def _sum(folder: Path) -> _Counts:
-    totals = [0, 0, 0, 0]
-    for path in folder.glob("*.json"):
-        with contextlib.suppress(OSError, ValueError):
-            for index, value in enumerate(json.loads(path.read_text())):
-                totals[index] += value
-    return _Counts(*totals)
+    return count
 
 
 @contextlib.contextmanager
 def shown(folder: Path, work: Work) -> Iterator[None]:
-    """Show the heartbeats in `folder` while the block runs: a bar on a terminal, lines in a log."""
-    stop = threading.Event()
-    target = _bar if sys.stderr.isatty() else _lines
-    thread = threading.Thread(target=target, args=(folder, work, stop), daemon=True)
-    thread.start()
-    try:
+    """Show the heartbeats in `folder` while the block runs, as a stage of the job."""
+    with (
+        contextlib.nullcontext() if Watch.current else watched(),
+        stage(work.label, counted(folder, work)),
+    ):
         yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _bar(folder: Path, work: Work, stop: threading.Event) -> None:
-    columns = (  # narrow enough for 80 characters
-        TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[said]}"), TextColumn("left"), TimeRemainingColumn(compact=True),
-    )  # fmt: skip
-    started = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
-        task = progress.add_task(work.label, total=max(work.bytes, 1), said="")
-        running = True
-        while running:
-            running = not stop.wait(0.5)
-            now = _sum(folder)
-            rate = now.made / max(time.monotonic() - started, 1e-9)
-            said = f"{now.files:,}/{work.files:,} files, {now.made:,} {work.made}, {_rate(rate)}/s"
-            progress.update(task, completed=now.bytes, said=said)
-
-
-def _lines(folder: Path, work: Work, stop: threading.Event) -> None:
-    started, first = time.monotonic(), _sum(folder)
-    while not stop.wait(_LINE_SECONDS):
-        now, elapsed = _sum(folder), time.monotonic() - started
-        rate = (now.made - first.made) / elapsed
-        left = elapsed * (work.bytes - now.bytes) / max(now.bytes - first.bytes, 1)
-        share = 100 * now.bytes / max(work.bytes, 1)
-        say(
-            f"{work.label}: {share:.0f} %, {now.files:,} of {work.files:,} files,"
-            f" {now.read:,} {work.read}, {now.made:,} {work.made}, {_rate(rate)} {work.made}/s,"
-            f" {elapsed:.0f} s, about {left:.0f} s left"
-        )
-
-
-def _rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def say(line: str) -> None:
-    """One line for the person watching."""
-    print(line, file=sys.stderr, flush=True)

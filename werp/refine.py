@@ -8,18 +8,20 @@ the tasks. What a killed run had finished is found again by its key.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pyarrow.parquet as pq
 
-from werp.dedup.belt import ALARMS
+from werp.dedup.alarms import ALARMS
 from werp.dedup.belt import check as check_limits
 from werp.dedup.context import Context, Source
 from werp.dedup.earlier import (
@@ -35,11 +37,11 @@ from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.manifest import manifest_of
 from werp.preflight import check_recipe
-from werp.progress import Heartbeat, Work, say, shown
+from werp.progress import Heartbeat, Work, counted, say, stage
 from werp.quality.cuts import cuts_of
 from werp.read.rows import check_columns
 from werp.recipe import Recipe
-from werp.rundir import REPORT, RunDirectory, refuse_unwritable, write_atomically
+from werp.rundir import LOG, REPORT, RunDirectory, refuse_unwritable, write_atomically
 from werp.spread import spread
 from werp.stages.documents import Meta, ensure_documents
 from werp.stages.shards import Sources, plan_shards, write_group
@@ -47,6 +49,7 @@ from werp.stages.signals import write_signals
 from werp.stages.unit import Unit, same_extraction, stored, units_of
 from werp.stages.verdicts import Verdicts, read_verdicts, write_ledger
 from werp.tables import FAILED, SCHEMA_VERSION
+from werp.watch import Watch
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -109,16 +112,11 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
     recipe asks for what there is not, an earlier run holds an input of the same name, or `start_from` finds
     nothing.
     """
+    _check_options(output, options)
     for file in files:
         check_columns(file.path, recipe.read.fields, file.name)
     check_recipe(recipe)
-    for folder in options.documents:
-        if not (folder / "documents").is_dir():
-            raise WerpError(f"--documents {folder}: no run, for it has no folder documents; name a run")
     units = units_of(files, recipe, options.limit)
-    for name in options.accept:
-        if name not in ALARMS:
-            raise WerpError(f"--accept {name}: no such alarm{nearest(name, ALARMS)}")
     if options.earlier and not recipe.dedup:
         raise WerpError(f"--earlier {options.earlier[0]}: recipe {recipe.name} has no stage of deduplication")
     earlier = open_earlier(options.earlier, recipe)
@@ -129,7 +127,6 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
         + [run.key for run in earlier]
     )
     run = RunDirectory(output, run_key)
-    refuse_unwritable(output, "--output")
     manifest = run.manifest()
     foreign = output.is_dir() and manifest is None and not run.work.is_dir() and any(output.iterdir())
     if foreign:
@@ -143,6 +140,17 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
     if not (options.force and options.start_from is None):
         _find_stored(plan)
     return plan
+
+
+def _check_options(output: Path, options: Options) -> None:
+    """What can be known to be wrong before any input is opened."""
+    refuse_unwritable(output, "--output")
+    for name in options.accept:
+        if name not in ALARMS:
+            raise WerpError(f"--accept {name}: no such alarm{nearest(name, ALARMS)}")
+    for folder in options.documents:
+        if not (folder / "documents").is_dir():
+            raise WerpError(f"--documents {folder}: no run, for it has no folder documents; name a run")
 
 
 def _find_stored(plan: Plan) -> None:
@@ -174,43 +182,67 @@ def _find_stored(plan: Plan) -> None:
             )
 
 
+def finished(plan: Plan) -> dict[str, Any] | None:
+    """The manifest of a run that is finished and not to be done again; its report is made where it lacks."""
+    manifest = plan.run.manifest()
+    again = plan.options.force or plan.options.start_from
+    if manifest is None or manifest.get("key") != plan.run.run_key or again:
+        return None
+    if not (plan.run.output / REPORT).is_file():  # a kill came between the commit and the report
+        _report(plan)
+    return manifest
+
+
 def refine(spark: SparkSession | None, plan: Plan) -> dict[str, Any]:
     """Do what the plan leaves to do and commit the run; returns the manifest.
 
     Without a session all of it is done in this process.
 
-    Raises `WerpError` when the ledger does not balance, or rules failed on every document; Spark's own
-    error when a task fails four times. Nothing is committed then, and the next start goes on from there.
+    Raises `WerpError` when the ledger does not balance, when rules failed on every document, or when a task
+    fails four times. Nothing is committed then, and the next start goes on from there.
     """
-    manifest = plan.run.manifest()
-    if (
-        manifest
-        and manifest.get("key") == plan.run.run_key
-        and not (plan.options.force or plan.options.start_from)
-    ):
+    return refine_with(lambda: contextlib.nullcontext(spark), plan)
+
+
+def refine_with(
+    session: Callable[[], AbstractContextManager[SparkSession | None]], plan: Plan
+) -> dict[str, Any]:
+    """As `refine`; the session is opened when the run directory is held, and not for a finished run."""
+    manifest = finished(plan)
+    if manifest is not None:
         say(f"{plan.run.output}: this run is finished already; --force does it again")
-        if not (plan.run.output / REPORT).is_file():  # a kill came between the commit and the report
-            _report(plan)
         return manifest
-    started = time.perf_counter()
-    with plan.run.lock():
-        if plan.options.force:
-            for stale in plan.run.work.iterdir():
-                if stale.name != "lock":
-                    shutil.rmtree(stale)
-        plan.run.clean_temporary()
-        timings: dict[str, float] = {}
-        metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
-        verdicts, dedup, settled = settle(spark, plan, timings)
-        _check_balance(plan, metas, verdicts)
-        _check_rules(plan, metas, verdicts)
-        _check_rules(plan, metas, verdicts)
-        shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
-        timings["total"] = time.perf_counter() - started
-        manifest = manifest_of(plan, metas, verdicts, shards, dedup, settled, timings)
-        plan.run.commit(manifest, manifest["files"])
-    _report(plan)
+    with plan.run.lock(), _logged(plan):
+        _clear(plan)
+        with session() as spark:
+            started = time.perf_counter()
+            timings: dict[str, float] = {}
+            metas = _timed(timings, "documents_and_signals", lambda: prepare(spark, plan))
+            verdicts, dedup, settled = settle(spark, plan, timings)
+            _check_balance(plan, metas, verdicts)
+            _check_rules(plan, metas, verdicts)
+            with stage("writing shards"):
+                shards = _timed(timings, "shards", lambda: _shards(spark, plan, verdicts))
+            timings["total"] = time.perf_counter() - started
+        with stage("committing"):
+            manifest = manifest_of(plan, metas, verdicts, shards, dedup, settled, timings)
+            plan.run.commit(manifest, manifest["files"])
+        _report(plan)
     return manifest
+
+
+def _logged(plan: Plan) -> AbstractContextManager[None]:
+    """The run's log, where somebody watches the run."""
+    return Watch.current.logged(plan.run.output / LOG) if Watch.current else contextlib.nullcontext()
+
+
+def _clear(plan: Plan) -> None:
+    """Take away what killed attempts left half-written; with --force all that is staged."""
+    if plan.options.force:
+        for stale in plan.run.work.iterdir():
+            if stale.name != "lock":
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    plan.run.clean_temporary()
 
 
 def settle(
@@ -223,22 +255,21 @@ def settle(
     """
     dedup: dict[str, Any] = {}
     if plan.recipe.dedup:
-        if spark is not None:  # hours, on a large crawl
-            say(f"deduplicating: {', '.join(stage.rule for stage in plan.recipe.dedup)}")
         dedup = _timed(timings, "dedup", lambda: _dedup(spark, plan))
     settled: dict[str, Any] = {}
     if plan.recipe.quality:
-        if spark is not None:
-            say("settling classifiers' cuts over the run")
-        settled = _timed(timings, "quality", lambda: _quality(spark, plan))
-    return _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled)), dedup, settled
+        with stage("settling the classifiers' cuts over the run"):
+            settled = _timed(timings, "quality", lambda: _quality(spark, plan))
+    with stage("writing the ledger"):
+        return _timed(timings, "ledger", lambda: _ledgers(spark, plan, settled)), dedup, settled
 
 
 def _report(plan: Plan) -> None:
     # Imported at need: the workers import this module and draw nothing.
     from werp.report.build import write_report  # noqa: PLC0415
 
-    write_report(plan.run.output)
+    with stage("writing the report"):
+        write_report(plan.run.output)
 
 
 def _timed(timings: dict[str, float], name: str, work: Callable[[], _R]) -> _R:
@@ -293,7 +324,8 @@ def prepare(spark: SparkSession | None, plan: Plan) -> list[tuple[Meta, float]]:
 
     # The longest files first, so that none of them starts when the others are done.
     order = sorted(plan.units, key=lambda unit: (-unit.file.size, unit.index))
-    with shown(progress, Work("extracting", len(order), plan.bytes)):
+    work_of = Work("reading and extracting", len(order), plan.bytes)
+    with stage(work_of.label, counted(progress, work_of)):
         done = _stage(spark, plan, order, prepare)
     by_index = {unit.index: result for unit, result in zip(order, done, strict=True)}
     return [by_index[unit.index] for unit in plan.units]

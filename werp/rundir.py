@@ -3,6 +3,7 @@
     OUTPUT/run.json            the manifest; a directory without it is not a finished run
     OUTPUT/{records,documents,signals,dedup,ledger,shards}/   and retractions/, with --earlier
     OUTPUT/report.html         what a person looks at first; made from the tables, after the commit
+    OUTPUT/refine.log          what the job said, and what went wrong
     OUTPUT/_work/              staged results of an unfinished run; gone after the commit
 
 Every file is written under a temporary name in `_work/tmp` and renamed, never committed
@@ -16,14 +17,17 @@ import fcntl
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from werp.errors import WerpError
 
 REPORT = "report.html"
+#: What the job said, with the time; of every attempt.
+LOG = "refine.log"
 TABLES = ("records", "documents", "signals", "dedup", "ledger", "retractions", "shards")
 
 
@@ -64,10 +68,32 @@ class RunDirectory:
         self.work.mkdir(parents=True, exist_ok=True)
         with (self.work / "lock").open("w") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _locked(file, fcntl.LOCK_EX)
+            except BlockingIOError as error:
+                raise WerpError(
+                    f"{self.output}: another run is writing here; wait for it to end"
+                    f" (werp status {self.output})"
+                ) from error
             except OSError as error:
-                raise WerpError(f"{self.output}: another run is writing here; wait for it to end") from error
+                raise WerpError(
+                    f"{self.output}: its file system keeps no locks ({error.strerror}), so two runs could"
+                    " spoil each other unseen; name an output where they are kept, or mount it with them"
+                    " (Lustre: -o flock; NFS: with its lock service)"
+                ) from error
             yield
+
+    def is_held(self) -> bool | None:
+        """Whether a process holds the directory; None where the file system can't say."""
+        try:
+            with (self.work / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None
+        return False
 
     def clean_temporary(self) -> None:
         """Remove what killed attempts left half-written."""
@@ -94,6 +120,15 @@ class RunDirectory:
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         write_atomically(self.output / "run.json", text.encode(), self.work / "tmp")
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+def _locked(file: IO[str], kind: int) -> None:
+    """Lock a file or raise `BlockingIOError`; tried for a second, since `werp status` looks at it, too."""
+    for _ in range(4):
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(file, kind | fcntl.LOCK_NB)
+        time.sleep(0.25)
+    fcntl.flock(file, kind | fcntl.LOCK_NB)
 
 
 def is_run(folder: Path) -> bool:

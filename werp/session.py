@@ -2,77 +2,93 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-import re
+import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from werp.errors import WerpError
+from werp.errors import Stopped, WerpError
+from werp.failure import SparkError, told
+from werp.progress import Done, stage
+from werp.watch import Watch
 
 if TYPE_CHECKING:
+    from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
-#: A `WerpError` in a task's traceback, up to the blank line that Spark puts behind it.
-_OWN_ERROR = re.compile(r"^werp\.errors\.WerpError: (.*?)(?=\n[^\S\n]*+\n|\n\tat |\Z)", re.M | re.S)
-
-
-_RAISED = re.compile(r"\A[\w.]*(?:Error|Exception|Interrupt)\b")
-
-
-class TaskError(WerpError):
-    """A task failed in every one of its tries."""
-
-    status: ClassVar[int] = 1
+__all__ = ["SparkError", "session"]
 
 
 @contextmanager
-def session(workers: int | None = None) -> Iterator[SparkSession]:
+def session(workers: int | None = None, log: Path | None = None) -> Iterator[SparkSession]:
     """A Spark session: the one spark-submit set up, or a local one that retries killed tasks.
 
     It ends with the block. workers: cores used on this machine; raises `WerpError` where a cluster is the
-    master. A task that fails four times is a `WerpError` with the text of the task's own, or a `TaskError`
-    with all that Spark knows of it.
+    master. log: the file that a local Spark's own lines go to, in place of the terminal; default a temporary
+    one.
+
+    Whatever of Spark fails is a `WerpError`: the text of a task's own, else a `SparkError`.
     """
     from py4j.protocol import Py4JError  # noqa: PLC0415
     from pyspark.errors import PySparkException  # noqa: PLC0415
 
-    spark = _started(workers)
-    try:
-        yield spark
-    except (Py4JError, PySparkException) as error:
-        raise _told(str(error)) from error
-    finally:
-        spark.stop()
+    with contextlib.ExitStack() as opened:
+        log = log or Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="werp-"))) / "spark.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        before = log.stat().st_size  # of earlier attempts
+        _lines_of_py4j_to(log)
+        spark = None
+        try:
+            with stage("starting Spark"), _own_signals():
+                spark = _started(workers, log)
+            if Watch.current:
+                Watch.current.tasks = _tasks_of(spark)
+            yield spark
+        except KeyboardInterrupt:  # Spark's own handler, while it starts
+            raise Stopped(signal.SIGINT) from None
+        except (Py4JError, PySparkException, ConnectionError) as error:
+            said = log.read_bytes()[before:].decode("utf-8", "replace")
+            failure = told(str(error), said)
+            if isinstance(failure, SparkError):
+                failure.trace = f"{said[-100_000:]}\n{failure.trace}"
+            raise failure from error
+        finally:
+            if Watch.current:
+                Watch.current.tasks = lambda: None
+            if spark is not None:
+                # Of a Java process that is gone there is nothing to stop; what went wrong is told already.
+                with contextlib.suppress(Py4JError, PySparkException, OSError):
+                    spark.stop()
 
 
-def _told(text: str) -> WerpError:
-    """What a failed task's traceback comes to."""
-    own = _OWN_ERROR.findall(text)
-    if own:
-        return WerpError(own[-1].strip())
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    raised = [line for line in lines if ":" in line and _RAISED.match(line)]
-    python = [line for line in raised if not line.startswith(("org.", "java.", "py4j."))]
-    cause = (python or raised or lines or ["no cause given"])[-1]
-    return TaskError(
-        f"{text}\na task failed four times: {cause}\nNothing was committed. Remove the cause and start again."
-    )
-
-
-def _started(workers: int | None) -> SparkSession:
-    from pyspark import SparkConf  # noqa: PLC0415
+def _started(workers: int | None, log: Path) -> SparkSession:
+    from pyspark import SparkConf, SparkContext  # noqa: PLC0415
+    from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if SparkContext._gateway is None:
+        with log.open("a") as file:
+            SparkContext._ensure_initialized(gateway=launch_gateway(None, {"stderr": file}))
+    # Only with Java there does it know what spark-submit was told and what spark-defaults.conf says.
     conf = SparkConf()
     master = conf.get("spark.master", "local[*]") or "local[*]"
-    if master.startswith("local"):
+    local = master.startswith("local")
+    if local and submitted:
+        _quiet(conf, SparkContext._jvm, log)
+    if local:
         cores = str(workers) if workers else (master[6:-1].partition(",")[0] if "[" in master else "1")
         # Spark's local mode gives a task one try; a killed Python worker should cost that try alone.
         conf.set("spark.master", f"local[{cores},4]")
-        conf.setIfMissing("spark.log.level", "FATAL")  # a failed task is told once, when its tries are over
+        conf.setIfMissing("spark.log.level", "WARN")
         conf.setIfMissing("spark.ui.enabled", "false")
         conf.setIfMissing("spark.ui.showConsoleProgress", "false")
         conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1")
@@ -85,3 +101,66 @@ def _started(workers: int | None) -> SparkSession:
     # Input files differ in size by orders of magnitude; the scheduler should not wait for locality.
     conf.setIfMissing("spark.locality.wait", "0s")
     return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def _quiet(conf: SparkConf, jvm: Any, log: Path) -> None:
+    """Have the Java process of spark-submit write its lines, and those of its workers, into a file."""
+    stream = jvm.java.io.PrintStream(jvm.java.io.FileOutputStream(str(log), True), True)
+    jvm.java.lang.System.setErr(stream)
+    conf._jconf.initializeLogIfNecessary(False, True)  # else Spark does it later, and anew
+    log4j = jvm.org.apache.logging.log4j
+    layout = log4j.core.layout.PatternLayout.newBuilder()
+    layout = layout.withPattern("%d{HH:mm:ss} %p %c{1}: %m%n%ex").build()
+    writer = jvm.java.io.PrintWriter(stream, True)
+    appender = log4j.core.appender.WriterAppender.createAppender(layout, None, writer, "werp", False, True)
+    appender.start()
+    for context in log4j.LogManager.getFactory().getSelector().getLoggerContexts():
+        root = context.getConfiguration().getRootLogger()
+        for name in list(root.getAppenders().keySet()):
+            root.removeAppender(name)
+        root.addAppender(appender, None, None)
+        root.setLevel(log4j.Level.WARN)
+        context.updateLoggers()
+
+
+def _lines_of_py4j_to(log: Path) -> None:
+    """py4j logs a traceback of its own for each call that a dead Java process doesn't answer."""
+    logger = logging.getLogger()
+    if not logger.handlers:
+        handler = logging.FileHandler(log, delay=True)
+        handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk
+        logger.addHandler(handler)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what Ctrl-C does: Spark's own handler asks a Java process that may be gone."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, before)
+
+
+def _tasks_of(spark: SparkSession) -> Any:
+    """A count of the tasks of the jobs that Spark has in work."""
+    tracker = spark.sparkContext.statusTracker()
+
+    def count() -> Done | None:
+        stages: dict[int, Any] = {}
+        for job in tracker.getActiveJobsIds():
+            info = tracker.getJobInfo(job)
+            for number in info.stageIds if info else ():
+                found = tracker.getStageInfo(number)
+                if found:
+                    stages[number] = found
+        if not stages:
+            return None
+        done = sum(found.numCompletedTasks for found in stages.values())
+        total = sum(found.numTasks for found in stages.values())
+        failed = sum(found.numFailedTasks for found in stages.values())
+        again = f", {failed:,} tries failed" if failed else ""
+        return Done(done, total, f"{done:,} of {total:,} tasks{again}", done, "tasks")
+
+    return count

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from werp.errors import WerpError, nearest
+from werp.errors import WerpError, from_os, nearest
 
 #: A place in the settings, as pydantic gives it.
 Location = tuple[int | str, ...]
@@ -47,13 +47,16 @@ def read_settings(name_or_path: str, package: str, kind: str) -> tuple[dict[str,
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
         where, place = name_or_path, Path(name_or_path)
         if not place.is_file():
-            raise WerpError(f"--{kind} {name_or_path}: no such file")
+            what = "a folder, not a file" if place.is_dir() else "no such file"
+            raise WerpError(f"--{kind} {name_or_path}: {what}; give a YAML file, or the name of a {kind}")
     elif name_or_path not in carried(package):
         raise WerpError(f"--{kind} {name_or_path}: no such {kind}{nearest(name_or_path, carried(package))}")
     try:
         content = yaml.load(place.read_text("utf-8"), _OneValueAKey)
-    except (OSError, UnicodeDecodeError) as error:
-        raise WerpError(f"--{kind} {name_or_path}: can't be read as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise from_os(error) from error
+    except UnicodeDecodeError as error:
+        raise WerpError(f"--{kind} {name_or_path}: no UTF-8 text: {error}; save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise WerpError(f"{where}: not valid YAML: {error}") from error
     if not isinstance(content, dict):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import lzma
+import re
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from tests.job import environment
 from werp.extract.bench import gold_pages, measure, raw_libraries, word_f1
 from werp.extract.extractors import EXTRACTORS, JusText, Trafilatura
 
@@ -23,6 +29,29 @@ def test_f1_is_not_below_the_raw_library(name: str, werp_data: Path) -> None:
     theirs, _, raw_failures = measure(raw_libraries()[name], pages)
     assert ours >= theirs
     assert failures <= raw_failures
+
+
+def test_the_bench_times_a_library_that_our_import_has_not_touched(tmp_path: Path) -> None:
+    page = {"html": f"<html><body><p>{'Old boats lie there. ' * 9}</p></body></html>", "gold_text": "x"}
+    with lzma.open(tmp_path / "pages.jsonl.xz", "wt") as file:
+        file.write(json.dumps(page))
+    kinds = "import trafilatura.xpaths as x; print({type(e).__module__ for e in x.BODY_XPATH})"
+    for raw in (
+        "trafilatura",
+        None,
+    ):  # as the bench starts itself for a raw library, and as a person starts it
+        line = f"from pathlib import Path; from werp.extract.bench import main; main(Path('.'), raw={raw!r})"
+        program = [sys.executable, "-c", f"{line}; {kinds}"]
+        done = subprocess.run(
+            program, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+        )
+        assert ("werp.extract.xpaths" in done.stdout.splitlines()[-1]) == (raw is None)
+    empty = subprocess.run(
+        [sys.executable, "-m", "werp.extract.bench", str(tmp_path / "none")], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert empty.returncode == 2
+    assert re.fullmatch(r"werp.extract.bench: \S+none: no page with a gold text .*\n", empty.stderr)
 
 
 def test_a_language_without_stop_list_is_not_lost() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from werp.quality.rows import Row, item_text, read_source
 from werp.quality.spec import Source, Spec, load_spec, preset_names, validated
 from werp.quality.training import held_out_groups, train_classifier
 
+PRESETS = ROOT / "werp" / "quality" / "presets"
 GOOD = [
     "theorem",
     "sequence",
@@ -173,7 +175,7 @@ def test_best_ranks_are_those_of_the_definition() -> None:
 
 
 def test_presets_are_valid_and_mistakes_are_named(tmp_path: Path) -> None:
-    assert preset_names() == ["betr", "dclm"]
+    assert preset_names() == ["betr", "dclm", "sample"]
     for name in preset_names():
         load_spec(name)
     with pytest.raises(WerpError, match=r"unknown key negatves \(did you mean negatives\?\)"):
@@ -266,10 +268,27 @@ def test_a_place_that_is_no_folder_is_refused_before_anything_is_read(spec: Spec
 
 
 def test_a_dry_run_prints_a_spec_to_start_from(tmp_path: Path) -> None:
-    job = [sys.executable, str(ROOT / "jobs" / "train_classifier.py"), "--preset", "dclm"]
-    done = subprocess.run([*job, "--dry-run"], env=environment(), capture_output=True, text=True, check=True)
-    (tmp_path / "mine.yaml").write_text(done.stdout)
-    assert load_spec(str(tmp_path / "mine.yaml")) == load_spec("dclm")
+    program = [sys.executable, str(ROOT / "jobs" / "train_classifier.py")]
+    bare = {name: value for name, value in environment().items() if not name.startswith("WERP_")}
+    for preset in preset_names():  # in a clone: no variable is set, no source is here
+        done = subprocess.run(
+            [*program, "--preset", preset, "--dry-run"], env=bare, capture_output=True, text=True, check=True
+        )
+        (tmp_path / f"{preset}.yaml").write_text(done.stdout)
+        assert load_spec(str(tmp_path / f"{preset}.yaml")) == load_spec(preset)
+        variables = set(re.findall(r"\$\{(\w+)\}", (PRESETS / f"{preset}.yaml").read_text("utf-8")))
+        assert set(re.findall(r"^# Not set here: \$\{(\w+)\}, ", done.stdout, re.M)) == variables
+    # What is missing is said at once, every variable and every source, before anything is read.
+    for preset, lines in (("betr", 3), ("sample", 2)):
+        words = ["--spec", str(tmp_path / f"{preset}.yaml"), "--output", str(tmp_path / "out")]
+        done = subprocess.run(
+            [*program, *words], env=bare, capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert done.returncode == 2
+        assert len(re.findall(r"^  (?:the environment variable|kind \w+, path) ", done.stderr, re.M)) == lines
+        assert "reading sources" not in done.stderr
+        assert not (tmp_path / "out").exists()
+    job = [*program, "--preset", "dclm"]
     named = [*job, "--dry-run", "--set", "description=café 😀"]
     done = subprocess.run(named, env=environment(), capture_output=True, text=True, check=True)
     (tmp_path / "mine.yaml").write_text(done.stdout)

@@ -185,7 +185,33 @@ def test_its_numbers_are_the_ledgers(finished: Path) -> None:
     hosts = Counter(re.sub(r"^https?://(www\.)?([^/]*).*", r"\2", row["url"]) for row in outcome.values())
     assert {name: s.kept.pages + s.dropped.pages for name, s in facts.domains.items()} == hosts
     html = (finished / "report.html").read_text("utf-8")
-    assert f"{len(ledger):,}</b>records read" in html
+    assert f"{facts.pages:,}</b>pages, in {len(ledger):,} records read" in html
+    without = [row for row in ledger if row["id"] is None]
+    assert f"{len(without):,}</b>records that hold no page" in html
+    lost = Counter(row["outcome"] for row in ledger if row["id"])
+    assert f"{lost['dropped']:,}</b>pages dropped" in html
+    # Bars are of pages: records without one, more than all others, have none and shorten none.
+    funnel = html[html.index('id="funnel"') : html.index('id="signals"')]
+    rows = [row for row in re.findall(r"<tr>(?!<th).*?</tr>", funnel) if "<code>" in row]
+    bars = [
+        float(width[0]) if width else None for width in (re.findall(r"width: ([\d.]+)%", row) for row in rows)
+    ]
+    by_rule = Counter((row["stage"], row["rule"]) for row in ledger if row["id"] and row["outcome"] != "kept")
+    assert len([bar for bar in bars if bar]) == len(by_rule)
+    assert max(bar for bar in bars if bar) == 100
+    # A language of which nothing was kept has nothing of the colour of what is kept.
+    part = html[html.index('id="languages"') : html.index('id="samples"')]
+    for row in re.findall(r"<tr><td>.*?</tr>", part):
+        kept = int(re.findall(r'<td class="n">([\d,]+)</td>', row)[1].replace(",", ""))
+        assert ('class="k"' in row) == (kept > 0)
+    # No two ticks of an axis look alike, and none has lost what follows its second decimal.
+    for chart in re.findall(r"<svg.*?</svg>", html, re.S):
+        for axis in re.findall(
+            r'<g id="matplotlib\.axis_\d">.*?(?=<g id="matplotlib\.axis|<g id="patch|</svg>)', chart, re.S
+        ):
+            ticks = re.findall(r"<text[^>]*>([^<]*)</text>", axis)
+            assert len(set(ticks)) == len(ticks), ticks
+    assert ">0.005</text>" in html or ">0.025</text>" in html
     assert len(html) < 2_000_000
 
 

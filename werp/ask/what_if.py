@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from werp.dedup.belt import ALARMS
+from werp.dedup.alarms import ALARMS
 from werp.dedup.context import Source
 from werp.dedup.earlier import EarlierRun
 from werp.errors import WerpError
 from werp.finished import FinishedRun, Tables, earlier_runs, signal_names
 from werp.inputs import InputFile
-from werp.progress import say
+from werp.progress import say, watched
 from werp.recipe import Recipe, overridden
 from werp.refine import Options, Plan, make_plan, prepare, settle
 from werp.rundir import RunDirectory
@@ -68,7 +68,7 @@ def replayed(
             say(f"this changes what is measured or edited: {documents:,} stored documents are measured again")
         spark = None
         if (recipe.dedup and documents > _DEDUPLICATED_HERE) or (again and documents > _MEASURED_HERE):
-            say("starting a Spark session")
+            opened.enter_context(watched())
             spark = opened.enter_context(session())
         prepare(spark, plan)
         for number, each in enumerate(earlier):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from werp.dedup.alarms import CLUSTER_SIZE, SOURCE_LOSS
 from werp.dedup.context import Context, batches_of, over_units
 from werp.dedup.limits import Limits
 from werp.dedup.text import edited_texts
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import SparkSession
-
-SOURCE_LOSS, CLUSTER_SIZE, CONVERGENCE = "source-loss", "cluster-size", "convergence"
-ALARMS = (SOURCE_LOSS, CLUSTER_SIZE, CONVERGENCE)
 
 _CLUSTERS, _MEMBERS, _SHOWN_CHARS = 5, 5, 500
 

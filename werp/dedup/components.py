@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from werp.dedup.belt import CONVERGENCE, alarm
+from werp.dedup.alarms import CONVERGENCE
+from werp.dedup.belt import alarm
 from werp.dedup.context import Context, Nodes, over_units
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
 from werp.signals.words import native

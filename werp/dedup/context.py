@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from werp.decide import decide
 from werp.dedup.exchange import Arrays, pack, unpack
+from werp.progress import stage
 from werp.rundir import new_file, write_atomically
 from werp.signals.base import Rule
 from werp.spread import spread
@@ -103,9 +104,17 @@ class Context:
         done = self.folder / name / "_done.json"
         if done.is_file():
             return json.loads(done.read_text())
-        result = work()
+        with stage(self._label(name)):
+            result = work()
         write_atomically(done, json.dumps(result).encode(), self.temporary)
         return result
+
+    def _label(self, phase: str) -> str:
+        """What a person is told of a phase, e.g. `deduplicating, minhash.v1: round 02`."""
+        number, _, rule = self.folder.name.partition("-")
+        of = f"deduplicating, {rule}" if number.isdigit() else "deduplicating"
+        words = phase.replace("-", " ").replace("worst", "largest clusters")
+        return of if phase == "stage" else f"{of}: {words}"
 
 
 def nodes_of(unit: int, rows: npt.NDArray[Any]) -> Nodes:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from werp.spread import begin_task
+from werp.spread import task
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -95,24 +95,24 @@ def exchange(
     ordered = list(units)
 
     def sent(part: Iterator[int]) -> Iterator[tuple[int, tuple[int, bytes]]]:
-        begin_task()
-        for unit in part:
-            for shard, data in send(unit):
-                yield shard, (unit, data)
+        with task():
+            for unit in part:
+                for shard, data in send(unit):
+                    yield shard, (unit, data)
 
     def answered(part: Iterator[tuple[int, tuple[int, bytes]]]) -> Iterator[tuple[int, tuple[int, bytes]]]:
-        begin_task()
-        for shard, messages in _grouped(part):
-            for unit, data in answer(shard, messages):
-                yield positions[unit] % slices, (unit, data)
+        with task():
+            for shard, messages in _grouped(part):
+                for unit, data in answer(shard, messages):
+                    yield positions[unit] % slices, (unit, data)
 
     def received(slot: int, part: Iterator[tuple[int, tuple[int, bytes]]]) -> Iterator[tuple[int, _R]]:
-        begin_task()
-        inbox: dict[int, list[bytes]] = {unit: [] for unit in ordered[slot::slices]}
-        for _, (unit, data) in part:
-            inbox[unit].append(data)
-        for unit in ordered[slot::slices]:
-            yield positions[unit], receive(unit, inbox.pop(unit))
+        with task():
+            inbox: dict[int, list[bytes]] = {unit: [] for unit in ordered[slot::slices]}
+            for _, (unit, data) in part:
+                inbox[unit].append(data)
+            for unit in ordered[slot::slices]:
+                yield positions[unit], receive(unit, inbox.pop(unit))
 
     tasks = spark.sparkContext.parallelize(ordered, slices).mapPartitions(sent)
     replies = tasks.partitionBy(shards, _itself).mapPartitions(answered)

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from werp.dedup.belt import CONVERGENCE, alarm
+from werp.dedup.alarms import CONVERGENCE
+from werp.dedup.belt import alarm
 from werp.dedup.context import Context, over_units
 from werp.dedup.exchange import exchange, pack, scattered, unpack, unpack_all
 from werp.dedup.grams import PROBES, judge, judge_with_filter, set_bits, window_hashes

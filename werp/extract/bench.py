@@ -4,13 +4,16 @@
 
 F1 of the word multisets of text and gold, mean over pages (a page that an extractor fails
 on counts 0). Each extractor is run as a recipe runs it, without its guard, and beside it
-the library as its own documentation calls it, on the same pages in the same process.
+the library as its own documentation calls it, on the same pages: in a process of its own,
+since importing ours replaces parts of trafilatura by faster ones (`werp.extract.xpaths`).
 """
 
 from __future__ import annotations
 
 import json
 import lzma
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,7 +22,8 @@ from typing import Annotated
 
 import typer
 
-from werp.extract.extractors import EXTRACTORS
+from werp.command import run
+from werp.errors import WerpError
 
 Extract = Callable[[str], str]
 
@@ -76,20 +80,43 @@ def measure(extract: Extract, pages: list[tuple[str, str]]) -> tuple[float, floa
     return sum(scores) / len(scores), len(pages) / (time.perf_counter() - started), failures
 
 
-def main(folder: Path, limit: Annotated[int | None, typer.Option(help="first pages only")] = None) -> None:
-    """Print a table: F1 and pages per second, ours and the raw library's, and the ratio."""
+def measured_alone(name: str, folder: Path, limit: int | None) -> tuple[float, float, int]:
+    """`measure` of a raw library in a new process, which imports nothing of ours that touches it."""
+    words = [sys.executable, "-m", "werp.extract.bench", str(folder), "--raw", name]
+    words += ["--limit", str(limit)] if limit is not None else []
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise WerpError(f"the process of the raw {name} ended with status {done.returncode}; see above")
+    f1, speed, failures = json.loads(done.stdout)
+    return f1, speed, failures
+
+
+def main(
+    folder: Path,
+    limit: Annotated[int | None, typer.Option(min=1, help="first pages only")] = None,
+    raw: Annotated[str | None, typer.Option(help="measure this raw library alone, and print JSON")] = None,
+) -> None:
+    """Print a table: F1 and pages per second, ours and the raw library's."""
     pages = list(gold_pages(folder))[:limit]
+    if not pages:
+        raise WerpError(f"{folder}: no page with a gold text in *.jsonl.xz there; name the folder extraction")
+    if raw is not None:
+        library = raw_libraries()[raw]
+        measure(library, pages[:3])  # what is loaded at first use is no speed
+        print(json.dumps(measure(library, pages)))
+        return
     print(f"{len(pages)} pages with gold text\n")
     print(
         "| extractor | F1 | raw F1 | pages/s | raw pages/s | failed | raw failed |\n"
         "|---|---|---|---|---|---|---|"
     )
-    raw = raw_libraries()
+    from werp.extract.extractors import EXTRACTORS  # noqa: PLC0415  (not in the raw libraries' process)
+
     for name, kind in EXTRACTORS.items():
         extractor = kind.model_validate({"name": name})
         extractor.warm_up()
         ours = measure(lambda html, e=extractor: e.extract(html, None), pages)  # type: ignore[misc]
-        theirs = measure(raw[name], pages)
+        theirs = measured_alone(name, folder, limit)
         print(
             f"| {extractor.version} | {ours[0]:.4f} | {theirs[0]:.4f} | {ours[1]:.1f} | {theirs[1]:.1f}"
             f" | {ours[2]} | {theirs[2]} |"
@@ -97,4 +124,4 @@ def main(folder: Path, limit: Annotated[int | None, typer.Option(help="first pag
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run("werp.extract.bench", main)

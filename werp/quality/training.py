@@ -24,6 +24,7 @@ from werp.quality.betr import best_ranks, read_targets, top_share
 from werp.quality.embed import embed
 from werp.quality.report import training_report
 from werp.quality.rows import Row, files_of, finished_run, rank, read_source
+from werp.quality.sources import refuse_missing, sources_of
 from werp.quality.spec import Source, Spec
 from werp.rundir import RunDirectory, refuse_unwritable
 from werp.signals.batch import TextBatch
@@ -51,6 +52,7 @@ def train_classifier(spec: Spec, output: Path, *, force: bool = False) -> dict[s
     Raises `WerpError` for sources that can't be read or split, an output in the way, a training that fails.
     """
     refuse_unwritable(output, "--output")
+    refuse_missing(spec)
     place, is_new = RunDirectory(output, ""), not output.exists()
     there = set() if is_new else set(os.listdir(output)) - {place.work.name}
     if there - set(_FILES):
@@ -202,7 +204,7 @@ def _facts(spec: Spec, classes: Classes, train: Sides, held: Sides, lines: Path)
         "description": spec.description,
         "labels": {"positive": spec.positive, "negative": spec.negative},
         "spec": spec.model_dump(mode="json"),
-        "data": [_provenance(source) for source in _sources(spec)],
+        "data": [_provenance(source) for source in sources_of(spec)],
         "rows": {
             "positive": len(classes.positive), "negative": len(classes.negative),
             "training": {"positive": len(train[0]), "negative": len(train[1]), "balanced": spec.balance},
@@ -219,11 +221,6 @@ def _facts(spec: Spec, classes: Classes, train: Sides, held: Sides, lines: Path)
     if classes.facts:
         card["betr"] = dict(classes.facts)
     return card
-
-
-def _sources(spec: Spec) -> list[Source]:
-    own = [*spec.betr.pool, *spec.betr.targets] if spec.betr else [*spec.positives, *spec.negatives]
-    return [*own, *spec.evaluate.values()]
 
 
 def _provenance(source: Source) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from markupsafe import Markup, escape
 
 from werp.edits import Piece
 from werp.finished import BYTES_PER_TOKEN, FinishedRun, open_run, tokens_of
+from werp.progress import each
 from werp.report import charts
 from werp.report.collect import Ending, Facts, collect, stages_of, top
 from werp.rundir import REPORT, write_atomically
+from werp.tables import DROPPED, FAILED
 from werp.visible import one_line, short_value, visible
 
 #: Characters of a sample that are shown, and of what lies untouched between two edits.
@@ -52,7 +54,7 @@ def render(run: FinishedRun, facts: Facts) -> str:
 def _render(run: FinishedRun, facts: Facts) -> str:
     manifest = run.manifest
     stages = list(stages_of(facts.endings))
-    not_kept = [ending for _, endings in stages for ending in endings]
+    pages_lost = [ending.pages.pages for _, endings in stages for ending in endings]
     languages = sorted(facts.languages.items(), key=lambda item: (-_pages(item[1]), item[0]))[:25]
     clusters = manifest.get("dedup", {}).get("worst", [])
     manifest.setdefault("contamination", {})  # a run of before
@@ -65,19 +67,28 @@ def _render(run: FinishedRun, facts: Facts) -> str:
         input_bytes=sum(item["size"] for item in manifest["inputs"]),
         sections=[section for section in _SECTIONS if shown.get(section[0], True)],
         funnel_chart=charts.funnel(list(_steps(manifest, facts, stages))),
-        not_kept=max(sum(ending.records for ending in not_kept), 1),
-        most_records=max((ending.records for ending in not_kept), default=1),
+        most_pages=max(pages_lost, default=1), no_pages=records_without_a_page(facts),
+        pages_failed=sum(e.pages.pages for e in facts.endings if e.outcome == FAILED),
+        pages_dropped=sum(e.pages.pages for e in facts.endings if e.outcome == DROPPED),
         histograms=sorted(
-            ((data, charts.histogram(data) if data.only is None else "") for data in facts.histograms),
+            (
+                (data, charts.histogram(data) if data.only is None else "")
+                for data in each("drawing the report", facts.histograms, len(facts.histograms))
+            ),
             key=lambda item: not item[1],
         ),
         domains_kept=top(facts.domains, "kept", 15), domains_dropped=top(facts.domains, "dropped", 15),
         languages=languages, languages_most=_pages(languages[0][1]) if languages else 1,
-        timings_chart=charts.bars(_without_total(manifest["timings"]), "s", "timings"),
-        tasks_chart=charts.bars(list(manifest["task_seconds"].items()), "s", "tasks"),
+        timings_chart=charts.bars(_without_total(manifest["timings"]), "timings"),
+        tasks_chart=charts.bars(list(manifest["task_seconds"].items()), "tasks"),
         resources=list(_resources(manifest, facts)),
         recipe_text=yaml.safe_dump(manifest["recipe"], sort_keys=False, allow_unicode=True),
     )  # fmt: skip
+
+
+def records_without_a_page(facts: Facts) -> int:
+    """Records that hold no page and no text: requests, metadata, images, redirects."""
+    return sum(ending.records - ending.pages.pages for ending in facts.endings)
 
 
 def _pages(sides: Any) -> int:
@@ -92,7 +103,6 @@ def _steps(
     manifest: dict[str, Any], facts: Facts, stages: list[tuple[str, list[Ending]]]
 ) -> Iterator[tuple[str, int, int | None]]:
     """What is left after each stage."""
-    yield "records read", manifest["records"]["in"], None
     yield "pages", facts.pages, None
     skipped = sum(ending.records for stage, endings in stages if stage == "prefilter" for ending in endings)
     if skipped:
@@ -112,12 +122,12 @@ def _steps(
 def _resources(manifest: dict[str, Any], facts: Facts) -> Iterator[tuple[str, str]]:
     seconds = sum(manifest["task_seconds"].values())
     size = sum(item["size"] for item in manifest["inputs"])
-    yield "task time", f"{seconds / 3600:.4g} h"
-    yield "input", f"{charts.short(size)}B"
+    yield "task time", charts.duration(seconds)
+    yield "input", f"{_size(size)}"
     if size:
         yield "task hours per TB of input", charts.short(seconds / 3600 / size * 1e12)
     if facts.pages:
-        yield "task time a page", f"{1000 * seconds / facts.pages:.3g} ms"
+        yield "task time a page", f"{charts.short(1000 * seconds / facts.pages)} ms"
     yield "peak memory, worker", f"{manifest['peak_rss_mb']['worker']:,.0f} MiB"
     yield "peak memory, extraction process", f"{manifest['peak_rss_mb']['extraction']:,.0f} MiB"
 
@@ -130,7 +140,8 @@ def _environment() -> Environment:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "count": lambda value: f"{value:,}", "percent": _percent, "short": charts.short, "tokens": tokens_of,
+        "count": lambda value: f"{value:,}", "percent": _percent, "plain": charts.plain,
+        "size": _size, "short": charts.short, "tokens": tokens_of,
         "visible": lambda value: visible(value or ""), "cut": one_line, "value": short_value,
         "link": _link, "marked": _marked,
         "anchor": _anchor, "width": lambda value, most: f"{100 * value / max(most, 1):.1f}",
@@ -140,7 +151,17 @@ def _environment() -> Environment:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.3g} %"
+    return f"{charts.short(100 * value)} %"
+
+
+def _size(value: float) -> str:
+    """Bytes with their unit.
+
+    >>> _size(0), _size(950), _size(41_000_000)
+    ('0 B', '950 B', '41 MB')
+    """
+    text = charts.short(value)
+    return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
 
 
 def _anchor(ending: Ending) -> str:

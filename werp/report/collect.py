@@ -28,6 +28,7 @@ from werp.finished import (
     read_texts,
     signal_names,
 )
+from werp.progress import each
 from werp.report.histogram import Histogram, histograms_of
 from werp.tables import KEPT
 
@@ -97,7 +98,7 @@ class Facts:
 def collect(run: FinishedRun) -> Facts:
     """Gather the facts of a run."""
     gathered = _Gathered(run)
-    for unit in run.tables:
+    for unit in each("reading the tables for the report", run.tables, len(run.tables)):
         gathered.add(unit)
     return gathered.facts()
 

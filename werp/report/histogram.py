@@ -36,6 +36,7 @@ class Histogram:
         self.rule, self.check = f"{rule}.{check.key}", check
         assert isinstance(check.threshold, int | float)
         self.threshold = float(check.threshold)
+        self.is_count = is_count
         self.edges, self.log = _edges(seen, self.threshold, is_count)
         self.counts = np.zeros((3, len(self.edges) - 1), dtype=np.int64)
         self.zeros = np.zeros(3, dtype=np.int64)
@@ -104,7 +105,8 @@ def _edges(
     known = seen[np.isfinite(seen)]
     low, high = (np.quantile(known, [0.005, 0.98]) if len(known) else (threshold, threshold)).__iter__()
     # Both sides of the threshold have a bin at least.
-    low, high = min(low, threshold - is_count), max(high, threshold + is_count)
+    least = min(low, 0 if is_count else threshold)  # there are no counts below 0
+    low, high = min(low, max(threshold - is_count, least)), max(high, threshold + is_count)
     if is_count and high >= _LONG:
         return np.geomspace(max(low, 1), max(high * 1.05, 2), BINS + 1), True
     if is_count:

@@ -147,6 +147,7 @@ def interrupted(inputs: list[Path], output: Path) -> None:
     process = subprocess.Popen(
         words, env=environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it may be ignored here
     )  # fmt: skip
     assert process.stdout is not None
     lines = []

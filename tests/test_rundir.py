@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from werp.errors import WerpError
+from werp.errors import WerpError, from_os
 from werp.rundir import RunDirectory, new_file
 
 
@@ -38,6 +38,15 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"No space left.*x\.parquet"):
         fill()
     assert not target.exists()
+
+
+def test_an_input_that_vanishes_is_named_and_not_what_is_written(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, new_file(tmp_path / "x.parquet", tmp_path / "tmp"):
+        (tmp_path / "crawl.warc.gz").read_bytes()
+    assert str(from_os(caught.value)).startswith(
+        f"{tmp_path}/crawl.warc.gz: No such file or directory; it is"
+    )
+    assert os.listdir(tmp_path / "tmp") == []
 
 
 def test_two_runs_in_one_directory_are_refused(tmp_path: Path) -> None:

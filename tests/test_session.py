@@ -50,7 +50,6 @@ def test_any_other_failure_ends_with_its_cause() -> None:
         fail(broken)
     assert str(caught.value) == "a task failed in all its tries: RuntimeError: boom at home"
     assert "in broken" in caught.value.trace
-    assert "Lost task 0.0 in stage" in caught.value.trace  # Spark's own lines, which nobody saw
     assert caught.value.status == 1
 
 

@@ -84,5 +84,7 @@ def told(text: str, said: str = "") -> WerpError:
     raised = [line for line in lines if ":" in line and _RAISED.match(line)]
     python = [line for line in raised if not line.startswith(("org.", "java.", "py4j."))]
     cause = (python or raised or lines or ["no cause given"])[-1]
-    tries = "a task failed in all its tries: " if "in stage" in text else "Spark failed: "
+    tries = (
+        "a task failed in all its tries: " if "in stage" in text or "Traceback" in text else "Spark failed: "
+    )
     return SparkError(f"{tries}{cause[:2000]}", text)

@@ -161,6 +161,8 @@ def new_file(target: Path, temporary: Path) -> Iterator[Path]:
         yield partial
     except OSError as error:
         partial.unlink(missing_ok=True)
+        if error.filename not in (None, str(partial)):  # of another file: an input that vanished
+            raise
         raise OSError(
             error.errno, f"{error.strerror or error} while writing {target}", str(target)
         ) from error

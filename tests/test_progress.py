@@ -16,9 +16,10 @@ from werp.progress import Done, Heartbeat, Stage, Work, counted, stage, watched
 from werp.recipe import load_recipe
 from werp.refine import Options, make_plan, refine_with
 
+TIME = r"(\d+ min )?\d+ s"
 TICK = re.compile(
-    r"reading and extracting: \d+ %, \d+ of 2 files, [\d,]+ records, [\d,]+ pages, \d+ s"
-    r"(, [\d.,]+ pages/s(, about \d+ s left)?)?$"
+    rf"reading and extracting: \d+ %, \d+ of 2 files, [\d,]+ records, [\d,]+ pages, {TIME}"
+    rf"(, [\d.,]+ pages/s(, about {TIME} left)?)?$"
 )
 
 

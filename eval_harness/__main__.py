@@ -22,6 +22,7 @@ from rich.console import Console
 from eval_harness import data, fetch
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
+from eval_harness.progress import shown
 from eval_harness.results import beside, refuse_output, write_text
 from eval_harness.run import plan_table, run_tasks, write_scores
 from eval_harness.table import scores_table
@@ -86,8 +87,13 @@ def run(
 
     if contamination is not None:
         contaminated(contamination, {})  # what can't be read is said before the work
-    scorer = load_model(model, device, dtype)
-    scores = run_tasks(scorer, chosen, source, settings, output, package_version(), console, force)
+    with shown(f"loading {model}"):
+        scorer = load_model(model, device, dtype)
+    try:
+        scores = run_tasks(scorer, chosen, source, settings, output, package_version(), console, force)
+    except KeyboardInterrupt:
+        typer.echo("stopped; finished tasks are kept: the same command goes on with the next", err=True)
+        raise typer.Exit(130) from None
     if contamination is not None:
         scores = with_clean(scores, output, contamination)
     write_scores(output, scores)
@@ -174,7 +180,8 @@ def probe(
     if model is None:
         from eval_harness.probe.theory import theory  # noqa: PLC0415
 
-        found = theory()
+        with shown("training the layer and measuring its risk"):
+            found = theory()
         write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
         drawing.draw_theory(found, beside(output, ".png"))
         typer.echo(f"trained layer and limit are {found.distance:.1%} apart; written: {output}")
@@ -188,8 +195,11 @@ def probe(
             f"± {point.model_error:.3f}, ridge {point.ridge:.3f}, mean {point.mean:.3f}"
         )
 
-    loaded = load_model(model, device, dtype)
-    points = language.probe(loaded, integers(dimensions), integers(examples), count, progress=say)
+    sizes, lengths = integers(dimensions), integers(examples)
+    with shown(f"loading {model}"):
+        loaded = load_model(model, device, dtype)
+    with shown("probe", len(sizes) * len(lengths) * count, "prompts") as advance:
+        points = language.probe(loaded, sizes, lengths, count, progress=say, advance=advance)
     report = {
         "schema": "eval_harness.probe.v1",
         "model": loaded.about(),
@@ -284,6 +294,14 @@ def main() -> None:
         app()
     except EvalError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:  # a full disk, a place that may not be written
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {where}{error.strerror or error}; name another place, or mend this one")
+    except (MemoryError, RuntimeError) as error:
+        if "memory" not in f"{type(error).__name__} {error}".lower():
+            raise
+        first = str(error).partition("\n")[0]
+        sys.exit(f"error: the memory is too small ({first}); give --dtype bfloat16, or a smaller --model")
 
 
 if __name__ == "__main__":

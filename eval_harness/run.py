@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from eval_harness.data import Source, load
 from eval_harness.evaluate import Questions, Settings, evaluate, questions
 from eval_harness.model import Model, TokenModel
 from eval_harness.picture import draw_scores
+from eval_harness.progress import shown
 from eval_harness.results import (
     Scores,
     TaskResult,
@@ -40,32 +40,25 @@ def run_tasks(
     """Score tasks one by one; what an earlier run at `output` finished with the same key is taken."""
     folder = items_folder(output)
     results: dict[str, TaskResult] = {}
-    everything = [questions(task, load(task, source), settings) for task in tasks]  # or says what is missing
-    with Progress(
-        TextColumn("{task.description:14}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("asks, left"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    ) as bar:
-        for asked in everything:
-            task = asked.task
-            known = None if force else finished(folder, asked, asked.key(model.about()))
-            if known is not None:
-                console.print(f"{task.name}: taken from the run before ({folder.name}/{task.name}.json)")
-                results[task.name] = known
-                continue
-            line = bar.add_task(task.name, total=len(asked.asks) + len(asked.unconditional))
-            result, rows = evaluate(asked, model, lambda n, line=line: bar.advance(line, n))  # type: ignore[misc]
-            (folder / f"{task.name}.json").unlink(missing_ok=True)  # never beside another run's items
-            write_items(folder / f"{task.name}.parquet", rows)
-            write_text(folder / f"{task.name}.json", result.model_dump_json(indent=2) + "\n")
-            results[task.name] = result
-            bar.remove_task(line)
-            console.print(describe(result))
+    with shown("reading the tasks", len(tasks), "tasks") as advance:
+        everything = []  # or says what is missing
+        for task in tasks:
+            everything.append(questions(task, load(task, source), settings))
+            advance(1)
+    for asked in everything:
+        task = asked.task
+        known = None if force else finished(folder, asked, asked.key(model.about()))
+        if known is not None:
+            console.print(f"{task.name}: taken from the run before ({folder.name}/{task.name}.json)")
+            results[task.name] = known
+            continue
+        with shown(task.name, len(asked.asks) + len(asked.unconditional), "items asked") as advance:
+            result, rows = evaluate(asked, model, advance)
+        (folder / f"{task.name}.json").unlink(missing_ok=True)  # never beside another run's items
+        write_items(folder / f"{task.name}.parquet", rows)
+        write_text(folder / f"{task.name}.json", result.model_dump_json(indent=2) + "\n")
+        results[task.name] = result
+        console.print(describe(result))
     return Scores(version=version, model=model.about(), tasks=results, averages=averages(results))
 
 

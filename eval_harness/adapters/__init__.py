@@ -20,19 +20,6 @@ def load_model(folder: str, device: str = "auto", dtype: str = "auto") -> TorchM
     device: cpu, cuda or auto. dtype: float32, bfloat16 or auto, bfloat16 on a GPU.
     Raises EvalError for a folder that is neither, a device that is not there, an unknown name.
     """
-    import torch  # noqa: PLC0415
-
-    if dtype not in DTYPES:
-        raise EvalError(f"--dtype: {dtype!r} is none of {', '.join(DTYPES)}")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in {"cpu", "cuda"}:
-        raise EvalError(f"--device: {device!r} is none of cpu, cuda, auto")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise EvalError("--device cuda: torch sees no GPU here; use cpu")
-    chosen = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(
-        dtype, torch.bfloat16 if device == "cuda" else torch.float32
-    )
     path = Path(folder) / "config.json"
     try:
         config = json.loads(path.read_text("utf-8"))
@@ -46,6 +33,19 @@ def load_model(folder: str, device: str = "auto", dtype: str = "auto") -> TorchM
         ) from error
     except ValueError as error:
         raise EvalError(f"--model {folder}: {path} is no JSON: {error}") from error
+    import torch  # noqa: PLC0415
+
+    if dtype not in DTYPES:
+        raise EvalError(f"--dtype: {dtype!r} is none of {', '.join(DTYPES)}")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in {"cpu", "cuda"}:
+        raise EvalError(f"--device: {device!r} is none of cpu, cuda, auto")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EvalError("--device cuda: torch sees no GPU here; use cpu")
+    chosen = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(
+        dtype, torch.bfloat16 if device == "cuda" else torch.float32
+    )
     if isinstance(config, dict) and "model_type" in config:
         from eval_harness.adapters.huggingface import HuggingFaceModel  # noqa: PLC0415
 

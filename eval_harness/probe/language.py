@@ -77,14 +77,21 @@ def ridge(problem: Problem) -> float:
     return float(problem.query @ np.linalg.solve(gram, problem.x.T @ problem.y))
 
 
-def predictions(model: Model | TokenModel, problems: Sequence[Problem]) -> Vector:
+def predictions(
+    model: Model | TokenModel, problems: Sequence[Problem], advance: Callable[[int], None] | None = None
+) -> Vector:
     """The model's mean label for each problem."""
     continuations = tuple(f" {value + 0.0:.1f}" for value in GRID)
     if isinstance(model, TokenModel):
         asks = [Ask((one.text,) * len(GRID), continuations) for one in problems]
-        log_p = np.array([answer.log_p for answer in Scorer(model).score(asks)])
+        log_p = np.array([answer.log_p for answer in Scorer(model).score(asks, advance)])
     else:
-        log_p = np.array([model.score(one.text, continuations) for one in problems])
+        values = []
+        for one in problems:
+            values.append(model.score(one.text, continuations))
+            if advance:
+                advance(1)
+        log_p = np.array(values)
     p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
     found: Vector = (p * GRID).sum(axis=1) / p.sum(axis=1)
     return found
@@ -97,8 +104,12 @@ def probe(
     prompts: int = 64,
     seed: int = 0,
     progress: Callable[[Point], None] | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> list[Point]:
-    """Error by dimensions and example count; every model is asked the same problems."""
+    """Error by dimensions and example count; every model is asked the same problems.
+
+    progress: is given each point; advance: how many more prompts are done.
+    """
     points = []
     for D in dimensions:
         for N in examples:
@@ -106,7 +117,7 @@ def probe(
             problems = [problem(D, N, rng) for _ in range(prompts)]
             labels = np.array([one.label for one in problems])
             scale = float((labels**2).mean())
-            squared = (predictions(model, problems) - labels) ** 2 / scale
+            squared = (predictions(model, problems, advance) - labels) ** 2 / scale
             by_ridge = np.array([ridge(one) for one in problems])
             by_mean = np.array([one.y.mean() for one in problems])
             points.append(

@@ -690,3 +690,19 @@ def test_tokens_are_replaced_by_force_alone(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "out/tokens.arrow").read_bytes() == before
     assert ends("--force") == 0
     assert (tmp_path / "out/tokens.arrow").read_bytes() != before
+
+
+def test_merges_that_make_the_end_token_end_no_document(tmp_path: Path) -> None:
+    letters = sorted(set(END) | set("a "))
+    merges, made = [], END[0]
+    for letter in END[1:]:
+        merges.append((made, letter))
+        made += letter
+    entries = [*letters, *("".join(END[: n + 2]) for n in range(len(merges)))]
+    words = Tokenizer(models.BPE({entry: i for i, entry in enumerate(entries)}, merges))
+    words.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": f"a {END} a"}))
+    done = tokenize(None, tmp_path / "out", tmp_path / "tokenizer.json", files=[tmp_path / "a.jsonl"])
+    ids = column(tmp_path / "out/tokens.arrow").tolist()
+    assert ids.count(done.end_token) == 1
+    assert "".join(entries[i] for i in ids[:-1]) == f"a {END} a"

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from models.data import Tokens, token_bytes
+from models.prefetch import join_documents
 from tests.eval_harness.kinds import kinds, trained
 from werp.errors import WerpError
 from werp.inputs import list_inputs
@@ -598,6 +599,10 @@ def test_a_spelled_end_token_ends_no_document_in_any_kind_of_tokenizer(name: str
     for (begin, end), size in zip(pairwise(offsets["offset"].to_numpy()), sizes, strict=True):
         lost += size * weights[tokens[begin]] / max(weights[tokens[begin:end]].sum(), 1)
     assert found.sum().item() == pytest.approx(sum(sizes) - lost)
+    joined = join_documents(whole)  # as one document only the very first token is given
+    found = held.bytes_of(joined.targets, whole.documents, token_bytes(Tokenizer.from_file(str(path))))
+    given = sizes[0] * weights[tokens[0]] / weights[tokens[: offsets["offset"][1].as_py()]].sum()
+    assert found.sum().item() == pytest.approx(sum(sizes) - given)
 
 
 def test_an_unknown_token_that_is_the_end_token_is_refused_where_it_would_end_a_document(

@@ -6,13 +6,17 @@ import gzip
 import io
 import json
 import random
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from eval_harness import __main__ as command
+from eval_harness import progress
 from eval_harness.adapters import load_model
 from eval_harness.adapters.double import Double
 from eval_harness.data import FolderSource, load
@@ -230,18 +234,18 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
 def test_the_command_line_scores_a_checkpoint_without_spark(folder: Path, tmp_path: Path) -> None:
     model = checkpoint(tmp_path / "model", ["Question: Number 1?\nAnswer: a bb ccc"] * 3, window=64)
     code = "import sys; sys.modules['pyspark'] = None; from eval_harness.__main__ import main; main()"
-    command = [sys.executable, "-c", code, "run", "--model", str(model), "--data", str(folder)]
+    words = [sys.executable, "-c", code, "run", "--model", str(model), "--data", str(folder)]
     scores = tmp_path / "scores.json"
     arguments = ["--tasks", "arc_easy,piqa", "--limit", "8", "--output", str(scores), "--device", "cpu"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run([*words, *arguments], capture_output=True, text=True, check=True)
     assert "chance 25.0%" in done.stdout
     assert "items with fewer shots, window too small" in done.stdout
     task = read_scores(scores).tasks["arc_easy"]
     assert (task.n, task.limit, task.shots, task.shots_dropped) == (8, 8, 5, 8)
     assert read_scores(scores).model["shares_prefix"]
-    again = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    again = subprocess.run([*words, *arguments], capture_output=True, text=True, check=True)
     assert "arc_easy: taken from the run before" in again.stdout
-    dry = subprocess.run([*command, *arguments, "--dry-run"], capture_output=True, text=True, check=True)
+    dry = subprocess.run([*words, *arguments, "--dry-run"], capture_output=True, text=True, check=True)
     assert "characters apart" in dry.stdout
     for extra, message in (
         (["--tasks", "arc_easi"], "error: --tasks: 'arc_easi' is no task (did you mean arc_easy?)\n"),
@@ -251,5 +255,62 @@ def test_the_command_line_scores_a_checkpoint_without_spark(folder: Path, tmp_pa
             (["--model", str(scores)], f"error: --model {scores}: {scores}/config.json: Not a directory; "
              "name a checkpoint or Hugging Face folder\n"),
     ):  # fmt: skip
-        failed = subprocess.run([*command, *arguments, *extra], capture_output=True, text=True, check=False)
+        failed = subprocess.run([*words, *arguments, *extra], capture_output=True, text=True, check=False)
         assert (failed.returncode, failed.stderr) == (1, message)
+
+
+def test_how_far_it_is_is_told(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On standard error, where that is no terminal: a log was silent until a task had ended."""
+    monkeypatch.setattr("eval_harness.progress.FIRST", 0.05)
+    monkeypatch.setattr("eval_harness.progress.EVERY", 0.05)
+
+    def slowly(context: str, continuation: str) -> float:
+        time.sleep(0.002)
+        return first(context, continuation)
+
+    run_tasks(Double(slowly), [ARC], FolderSource(folder), Settings(), tmp_path / "scores.json", "1", QUIET)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("arc_easy: ")]
+    counts = [int(line.split()[1]) for line in told]
+    assert len(told) > 2
+    assert counts == sorted(counts)
+    assert 0 < counts[-1] <= 80
+    assert re.fullmatch(r"arc_easy: \d+ of 80 items asked, \d+ s, about \d+ s left", told[-1])
+    monkeypatch.undo()
+    assert (progress.FIRST, progress.EVERY) == (1.5, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "message"),
+    [
+        (
+            KeyboardInterrupt(),
+            130,
+            "stopped; finished tasks are kept: the same command goes on with the next",
+        ),
+        (
+            OSError(28, "No space left on device", "s.json"),
+            1,
+            "s.json: No space left on device; name",
+        ),
+        (MemoryError("cannot allocate"), 1, "the memory is too small (cannot allocate); give --dtype"),
+    ],
+)
+def test_what_stops_a_run_ends_it_with_a_sentence(
+    raised: BaseException, status: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    model = checkpoint(tmp_path / "model", ["Question: Number 1?\nAnswer: a bb ccc"] * 3)
+
+    def stopped(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(command, "run_tasks", stopped)
+    words = ["run", "--model", str(model), "--output", str(tmp_path / "s.json"), "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["eval_harness", *words])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    said = capsys.readouterr().err + str(ended.value.code)
+    assert message in said
+    assert (130 if status == 130 else 1) == (ended.value.code if isinstance(ended.value.code, int) else 1)

@@ -46,6 +46,14 @@ def test_without_item_noise_the_interval_is_the_paired_t() -> None:
     assert found.from_items == 0.0
 
 
+def test_a_resample_takes_the_same_seeds_in_every_task() -> None:
+    """What a seed gains in one task and loses in the other is no noise of the mean."""
+    gain = np.repeat(np.array([0.1, -0.2, 0.3])[:, None], 20, axis=1)
+    assert np.abs(bootstrap([gain, -gain], draws=500)).max() < 1e-12
+    assert np.std(bootstrap([gain, gain], draws=500)) > 0.05
+    assert crossed_t([gain, -gain]).from_seeds == pytest.approx(0.0, abs=1e-12)
+
+
 def test_one_seed_leaves_the_items_error_alone() -> None:
     values = RNG.normal(size=(1, 400))
     found = crossed_t([values])
@@ -204,6 +212,19 @@ def test_compare_reads_runs_and_says_better_at_two_sizes(runs: Path) -> None:
     assert (same.verdict, same.sizes[0].macro.difference) == ("undecided", 0.0)
     for metric in ("bits_per_byte", "correct_prob"):
         assert compare(*one_size, metric=metric, draws=500).sizes[0].macro.difference > 0
+
+
+def test_runs_are_paired_by_their_seeds_in_any_order(runs: Path) -> None:
+    """Items and seeds of the same number differ alike: a pair of other seeds has another spread."""
+    a, b = (sorted((runs / name).glob("10M/*/scores.json")) for name in ("good", "plain"))
+    expected = compare(a, b, draws=200)
+    tables = [[items_folder(path) / "arc_easy.parquet" for path in side] for side in (a, b)]
+    seeds = [[read_items(table)["credit"].to_numpy().mean() for table in side] for side in tables]
+    differences = np.array(seeds[0]) - np.array(seeds[1])
+    assert expected.sizes[0].macro.from_seeds == pytest.approx(differences.std(ddof=1) / math.sqrt(3))
+    for order in ([1, 0, 2], [2, 0, 1], [2, 1, 0]):
+        for sides in ((a, [b[i] for i in order]), ([a[i] for i in order], b)):
+            assert compare(*sides, draws=200).sizes == expected.sizes
 
 
 def test_runs_of_one_seed_are_not_three_seeds(runs: Path, tmp_path: Path) -> None:

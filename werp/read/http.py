@@ -28,8 +28,8 @@ _HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
 _STATUS = re.compile(r"\S+[ \t]+([0-9]{1,3})")
 _OWS = " \t\r"
 _MOST_CODINGS = 5  # as curl has it
-_CHUNK_SIZE = re.compile(rb"[ \t\r\n]*([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*)?\r*\n")
-_LAST_CHUNK = re.compile(rb"[ \t\r\n]*0+[ \t]*(?:;[^\n]*)?\r*$")
+_CHUNK_SIZE = re.compile(rb"[ \t\r\n]*([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*+|\r*+)\n")
+_LAST_CHUNK = re.compile(rb"[ \t\r\n]*0+[ \t]*(?:;[^\n]*+|\r*+)$")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -55,3 +57,10 @@ class Reporter:
                 f"step {step}  {share:4.0%}  loss {loss:.3f}  {rate:,.0f} tokens/s{used}  {left:.0f} s left",
                 flush=True,
             )
+
+
+def tensorboard(output: Path, first: int) -> Any:
+    """A writer of TensorBoard events; what an earlier run wrote of steps after `first` is not shown."""
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
+
+    return SummaryWriter(str(output / "tensorboard"), purge_step=first + 1)

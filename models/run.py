@@ -13,7 +13,6 @@ import gc
 import importlib.util
 import json
 import math
-import shutil
 import signal
 import time
 from dataclasses import asdict, dataclass
@@ -33,7 +32,7 @@ from models.peaks import peak_flops
 from models.plots import plot_losses
 from models.prefetch import Later, Prefetcher, Step, move
 from models.processes import Processes
-from models.progress import Reporter
+from models.progress import Reporter, tensorboard
 from models.resume import (
     clear,
     cut_metrics,
@@ -341,23 +340,10 @@ class Run:
         }  # fmt: skip
         config = {**shape_of(self.rung, self.vocabulary), **self.about()}
         if self.sharded:
-            self.save_shards(facts | {"world": self.group.world}, config)
+            state = self.engine.state()
+            self.checkpointer.save_shards(self.step, self.engine.weights(), state, config, facts, self.group)
         elif self.leads:
             self.checkpointer.save(self.step, self.engine.weights(), self.engine.state(), config, facts)
-
-    def save_shards(self, facts: dict[str, Any], config: dict[str, Any]) -> None:
-        """Every process writes its rows; the first gives the folder its name when all have."""
-        partial = self.checkpointer.partial(self.step)
-        weights = self.engine.weights()
-        if self.leads:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-        self.group.barrier()
-        self.checkpointer.write_state(partial, self.engine.state(), self.group.rank, self.group.world)
-        self.group.barrier()
-        if self.leads:
-            self.checkpointer.finish(self.step, weights, config, facts)
-        self.group.barrier()
 
     def evaluate(self) -> Validation:
         """Held-out measures; every process computes all of them."""
@@ -419,10 +405,3 @@ class Run:
             write_checkpoint(self.config.output, weights, self.tokenizer, config)
         self.group.barrier()
         return about
-
-
-def tensorboard(output: Path, first: int) -> Any:
-    """A writer of TensorBoard events; what an earlier run wrote of steps after `first` is not shown."""
-    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an optional package
-
-    return SummaryWriter(str(output / "tensorboard"), purge_step=first + 1)

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from models.checkpoint import check_format, write_checkpoint, write_whole
 from models.errors import ModelError
+from models.processes import Processes
 
 NAME = re.compile(r"step-(\d{7})")
 
@@ -67,6 +68,27 @@ class Checkpointer:
 
         self._thread = threading.Thread(target=write, name="checkpoint")
         self._thread.start()
+
+    def save_shards(
+        self,
+        step: int,
+        weights: dict[str, Tensor],
+        state: dict[str, Tensor],
+        config: dict[str, Any],
+        facts: dict[str, Any],
+        group: Processes,
+    ) -> None:
+        """Write this process's rows; the first one gives the folder its name when all have."""
+        partial = self.partial(step)
+        if group.rank == 0:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        group.barrier()
+        self.write_state(partial, state, group.rank, group.world)
+        group.barrier()
+        if group.rank == 0:
+            self.finish(step, weights, config, facts | {"world": group.world})
+        group.barrier()
 
     def name(self, step: int) -> Path:
         """Where a checkpoint lies when it is whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -115,6 +116,33 @@ def test_the_fingerprint_follows_tokens_weights_and_window(tokens: Tokens, tmp_p
     }  # fmt: skip
     assert len(prints) == 5
     assert DataOrder([tokens], 32, 7, 3).fingerprint == DataOrder([tokens], 32, 1, 0).fingerprint
+
+
+def test_the_fingerprint_follows_the_tokenizer(tokens: Tokens) -> None:
+    """The same numbers mean other texts."""
+    other = dataclasses.replace(tokens, metadata={**tokens.metadata, "tokenizer_sha256": "another"})
+    assert DataOrder([tokens], 32, 1, 0).fingerprint != DataOrder([other], 32, 1, 0).fingerprint
+
+
+def test_each_source_has_an_order_of_its_own(tokens: Tokens) -> None:
+    orders = [TrainingWindows(tokens, 32, 5, source) for source in (0, 1, 2)]
+    drawn = [[order.start(i) for i in range(order.count)] for order in orders]
+    assert sorted(drawn[0]) == sorted(drawn[1]) == sorted(drawn[2])
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+
+
+def test_windows_that_fill_a_stretch_to_its_end_leave_their_last_target_held_out(tokens: Tokens) -> None:
+    """The target of a window's last position lies beyond it: where that is held out, there is no window."""
+    lengths = [s.cut - s.begin for s in tokens.stretches]
+    tried = {length // parts for length in lengths for parts in range(1, 400) if length % parts == 0}
+    assert len(tried) > 4
+    for window in sorted(tried - {1}):
+        if window >= max(lengths):
+            continue
+        order = TrainingWindows(tokens, window, 0)
+        for i in range(order.count):
+            positions = range(order.start(i), order.start(i) + window + 1)
+            assert any(s.begin <= positions[0] and positions[-1] < s.cut for s in tokens.stretches)
 
 
 def test_targets_are_the_next_tokens_and_never_another_documents(tokens: Tokens) -> None:

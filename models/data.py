@@ -149,6 +149,8 @@ def _map(path: Path, *columns: str) -> tuple[list[NDArray[Any]], dict[str, Any]]
             for key in ("vocabulary", "end_token", "tokens_sha256", "tokenizer_sha256"):
                 metadata[key]
             arrays = [batch.column(column).to_numpy(zero_copy_only=True) for column in columns]
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file; write it with werp tokenize") from error
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: not a token table ({error}); write it with werp tokenize") from error
     return arrays, metadata

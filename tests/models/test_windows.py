@@ -205,7 +205,7 @@ def test_too_little_text_is_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_token_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"tokens\.arrow.*werp tokenize"):
+    with pytest.raises(ModelError, match=r"tokens\.arrow: no such file; write it with werp tokenize"):
         Tokens.open(tmp_path)
     first, second = token_folder(tmp_path / "a", ["a b", "c"]), token_folder(tmp_path / "b", ["a b c d", "e"])
     (first / "offsets.arrow").write_bytes((second / "offsets.arrow").read_bytes())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.mutations import Change
 
 OPERATORS = ("tests/kernels/test_operators.py",)
-NORM = (*OPERATORS, "-k", "rms_norm")
-ROPE = (*OPERATORS, "-k", "rotat or turned")
+NORM = (*OPERATORS, "-k", "rms_norm or epsilon")
+ROPE = (*OPERATORS, "-k", "rotat or turned or epsilon")
 LOSS = (*OPERATORS, "-k", "cross_entropy or log_z or logits")
 ADAMW = (*OPERATORS, "-k", "adamw")
 HIDDEN = (*OPERATORS, "-k", "swiglu or feed_forward")

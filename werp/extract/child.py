@@ -19,10 +19,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from werp.extract.extractors import AnyExtractor, Extractor
+from werp.extract.extractors import AnyExtractor, Extractor, JsonLd
 from werp.extract.frames import read_frame, write_frame
 from werp.extract.guard import Caps
 from werp.extract.prefilters import LanguagePrefilter
+from werp.extract.sparse import gave_up
 from werp.read.charset import decode_html
 
 _PR_SET_PDEATHSIG = 1
@@ -178,7 +179,8 @@ def _extract_page(
         if skipped is not None:
             return {"charset": charset, "skipped": skipped}, b""
     extracted = extractor.extract(text, header["url"])
-    return {"charset": charset}, extracted.encode("utf-8", "replace")
+    answer: dict[str, Any] = {"charset": charset, "gave_up": gave_up(extracted, text)}
+    return answer, extracted.encode("utf-8", "replace")
 
 
 def main() -> None:
@@ -193,7 +195,7 @@ def main() -> None:
     except EOFError:
         return
     adapter: TypeAdapter[Extractor] = TypeAdapter(AnyExtractor)
-    extractors = [adapter.validate_python(options) for options in settings["extractors"]]
+    extractors = [*(adapter.validate_python(options) for options in settings["extractors"]), JsonLd()]
     prefilters = [LanguagePrefilter.model_validate(options) for options in settings["prefilters"]]
     for extractor in extractors:
         extractor.warm_up()

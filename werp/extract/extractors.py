@@ -1,4 +1,4 @@
-"""The extractors a recipe can name: HTML text in, plain text out.
+"""The extractors a recipe can name: HTML text in, plain text out, by the same rules around every library.
 
 Each is a pydantic model whose fields are the options the recipe may set; `extract` is
 pure (the same page gives the same text whatever came before it, so nothing here may keep
@@ -11,10 +11,13 @@ from __future__ import annotations
 import functools
 import re
 from importlib.metadata import version
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from werp.extract.characters import cleaned, tidy
+from werp.extract.embedded import embedded_articles
+from werp.extract.markup import prepared
 from werp.extract.stoplists import STOPLIST_OF_LANGUAGE
 from werp.language import identify
 
@@ -40,8 +43,13 @@ class Extractor(BaseModel):
     def extract(self, html: str, url: str | None) -> str:
         """The page's main text, blocks separated by newlines; empty when there is none.
 
-        Raises whatever the library raises: the guard turns it into a casualty.
+        What the libraries differ in or choke on is settled around them: `werp.extract.markup` before,
+        `werp.extract.characters` after. Raises whatever the library raises: the guard makes it a casualty.
         """
+        return tidy(self.text_of(prepared(html), url))
+
+    def text_of(self, html: str, url: str | None) -> str:
+        """What the library itself makes of prepared markup."""
         raise NotImplementedError
 
 
@@ -58,17 +66,12 @@ class Trafilatura(Extractor):
     deduplicate: bool = Field(False, description="drop segments repeated within the page")
 
     def warm_up(self) -> None:
-        """Import trafilatura (about a second), and have it answer its XPath expressions quickly."""
-        from trafilatura import utils, xpaths  # noqa: PLC0415
+        """Import trafilatura (about a second)."""
+        _trafilatura()
 
-        from werp.extract.xpaths import install, plain_elements  # noqa: PLC0415
-
-        install(xpaths)
-        plain_elements(utils.HTML_PARSER)
-
-    def extract(self, html: str, url: str | None) -> str:
-        """See `Extractor.extract`."""
-        import trafilatura  # noqa: PLC0415
+    def text_of(self, html: str, url: str | None) -> str:
+        """See `Extractor.text_of`."""
+        trafilatura = _trafilatura()
         from trafilatura.deduplication import LRUCache  # noqa: PLC0415
 
         text = trafilatura.extract(
@@ -83,6 +86,29 @@ class Trafilatura(Extractor):
             deduplicate=LRUCache(maxsize=4096) if self.deduplicate else False,
         )
         return text or ""
+
+
+@functools.cache
+def _trafilatura() -> Any:
+    """The library, with its XPath expressions compiled and our characters in place of `str.isprintable`.
+
+    That takes out the joiners of Persian and letters that are newer than the interpreter.
+    """
+    import trafilatura  # noqa: PLC0415
+    from trafilatura import baseline, utils, xpaths  # noqa: PLC0415
+
+    from werp.extract.xpaths import install, plain_elements  # noqa: PLC0415
+
+    install(xpaths)
+    plain_elements(utils.HTML_PARSER)
+    for module in (utils, baseline):
+        module.remove_control_characters = _cleaned_piece
+    return trafilatura
+
+
+def _cleaned_piece(text: str) -> str:
+    # A printable text has nothing to lose but U+FFFC, which `tidy` takes; nearly every piece is one.
+    return text if text.isprintable() else cleaned(text)
 
 
 class JusText(Extractor):
@@ -115,8 +141,8 @@ class JusText(Extractor):
 
         identify("")
 
-    def extract(self, html: str, url: str | None) -> str:
-        """See `Extractor.extract`."""
+    def text_of(self, html: str, url: str | None) -> str:
+        """See `Extractor.text_of`."""
         from justext import core, paragraph  # noqa: F401, PLC0415
 
         # lxml refuses text that carries an XML encoding declaration; the text is decoded already.
@@ -162,14 +188,26 @@ class Resiliparse(Extractor):
         """Import resiliparse."""
         import resiliparse.extract.html2text  # noqa: F401, PLC0415
 
-    def extract(self, html: str, url: str | None) -> str:
-        """See `Extractor.extract`."""
+    def text_of(self, html: str, url: str | None) -> str:
+        """See `Extractor.text_of`."""
         from resiliparse.extract.html2text import extract_plain_text  # noqa: PLC0415
 
         text: str = extract_plain_text(
             html, main_content=self.main_content, alt_texts=self.alt_texts, comments=self.comments
         )
         return text
+
+
+class JsonLd(Extractor):
+    """A page's articles in JSON-LD: the guard's last resort, which no recipe names."""
+
+    package: ClassVar[str] = "blu-werp"
+
+    name: Literal["json_ld"] = "json_ld"
+
+    def text_of(self, html: str, url: str | None) -> str:
+        """See `Extractor.text_of`."""
+        return embedded_articles(html)
 
 
 AnyExtractor = Annotated[Trafilatura | JusText | Resiliparse, Field(discriminator="name")]

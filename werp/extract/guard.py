@@ -19,7 +19,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from werp.extract.extractors import AnyExtractor, Extractor
+from werp.extract.extractors import AnyExtractor, Extractor, JsonLd
 from werp.extract.frames import read_frame, write_frame
 from werp.extract.prefilters import LanguagePrefilter, Skipped
 
@@ -36,7 +36,11 @@ class Caps(BaseModel):
 
 
 class Casualty(NamedTuple):
-    """Why one extractor gave no text: rule is `timeout`, `out_of_memory`, `crashed` or `error`."""
+    """Why one extractor gave no text, or too little, and the next was asked.
+
+    rule: `timeout`, `out_of_memory`, `crashed`, `error`, `empty` or `almost_empty` (`werp.extract.sparse`).
+    cause: what happened; empty where the rule says all.
+    """
 
     extractor: str
     rule: str
@@ -44,7 +48,7 @@ class Casualty(NamedTuple):
 
 
 class Extraction(NamedTuple):
-    """A page's text, or None with the casualties of every extractor that was tried.
+    """A page's text, or None where every extractor failed, with the casualties of those that were tried.
 
     skipped: why a prefilter kept the page from extraction; there is no text then.
     """
@@ -81,23 +85,34 @@ class Guard:
         self._send(0)
 
     def result(self) -> Extraction:
-        """Wait for the submitted page; on a casualty the next extractor is tried."""
+        """Wait for the submitted page; on a casualty the next extractor is tried, and JSON-LD last.
+
+        Of texts that were all too short the longest is taken, the first of equals.
+        """
         if self._page is None:
             raise RuntimeError("no page was submitted")
         casualties: list[Casualty] = []
+        best = Extraction(None, "", "", ())
         try:
-            for index, extractor in enumerate(self._extractors):
-                if index:
+            for index, extractor in enumerate((*self._extractors, JsonLd())):
+                if index:  # sent once more: it is one page in dozens, and each turn has caps of its own
                     self._send(index)
                 header, body = self._receive()
                 if "skipped" in header:
                     return Extraction(None, "", header["charset"], (), Skipped(*header["skipped"]))
-                if "error" not in header:
-                    return Extraction(
-                        body.decode("utf-8"), extractor.version, header["charset"], tuple(casualties)
-                    )
-                casualties.append(Casualty(extractor.name, header["error"], header["cause"]))
-            return Extraction(None, "", "", tuple(casualties))
+                if "error" in header:
+                    casualties.append(Casualty(extractor.name, header["error"], header["cause"]))
+                    continue
+                text = body.decode("utf-8")
+                if index < len(self._extractors):
+                    if best.text is None or len(text) > len(best.text):
+                        best = Extraction(text, extractor.version, header["charset"], ())
+                    if header["gave_up"] is None:
+                        break
+                    casualties.append(Casualty(extractor.name, *header["gave_up"]))
+                elif len(text) > len(best.text or ""):
+                    best = Extraction(text, extractor.version, header["charset"], ())
+            return best._replace(casualties=tuple(casualties))
         finally:
             self._page = None
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from werp.extract.sparse import shown_text
 from werp.language import find_model, scores
 from werp.signals.url import Url, UrlLists
 
@@ -134,9 +135,7 @@ class LanguagePrefilter(Prefilter):
 
     def skips_text(self, html: str) -> Skipped | None:
         """Why the page is skipped, or None, also for a page without text."""
-        from resiliparse.extract.html2text import extract_plain_text  # noqa: PLC0415
-
-        text = extract_plain_text(html, main_content=False, alt_texts=False, preserve_formatting=False)
+        text = shown_text(html)
         if len(text) < self.min_chars:
             return None
         middle = max(0, (len(text) - _SAMPLE) // 2)

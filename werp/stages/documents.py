@@ -221,7 +221,7 @@ def _settle(row: Row, extraction: Extraction, meta: Meta) -> None:
 
 
 def _describe(casualty: Casualty) -> str:
-    return f"{casualty.extractor}: {casualty.rule}: {casualty.cause}"
+    return ": ".join(filter(None, casualty))
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -1,0 +1,146 @@
+"""Formulas, each written once: as its TeX source where the page holds it, else as a line of text.
+
+Pages carry a formula up to three times: as MathML for screen readers, drawn by elements or an image, and as
+the TeX it was written in; extractors keep any of them, all or none. Here it becomes `$source$`, as in
+OpenWebMath (Paster et al. 2023, arXiv 2310.06786); MathML without a source becomes text in the same style
+without the signs: x^2, a/b. Known are plain MathML, KaTeX, MathJax 2 and 3, MediaWiki, and images whose
+alternative text is TeX (WordPress and others).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_SIGNS = (
+    "<math", "<MATH", "math/", "katex", "mjx-container", "MathJax_", "mwe-math", "latex.php", "codecogs.com",
+    'class="latex', 'class="tex',
+)  # fmt: skip
+_CONTAINERS = (
+    ".mwe-math-element", ".katex-display", ".katex", "mjx-container", ".MathJax_Display", ".MathJax",
+    ".MathJax_SVG_Display", ".MathJax_SVG", ".MathJax_CHTML", ".MathJax_MathML", "math",
+)  # fmt: skip
+#: What MathJax 2 draws before the script that it drew from.
+_DRAWN = ".MathJax_Preview, .MathJax_Display, .MathJax, .MathJax_SVG_Display, .MathJax_SVG, .MathJax_CHTML, .MathJax_MathML"  # noqa: E501  # fmt: skip
+_IMAGES = "img[class*='mwe-math'], img.tex, img.latex, img[src*='latex.php'], img[src*='codecogs.com']"
+_MOST_DEPTH = 40
+_MOST_NODES = 20_000
+#: What TeX may already stand between, and what MediaWiki puts around it.
+_AROUND = (
+    ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("{\\displaystyle", "}"), ("{\\textstyle", "}"),
+)  # fmt: skip
+
+
+def with_formulas(html: str) -> str:
+    """The markup with text in place of formulas; untouched, to the letter, where it holds none."""
+    if not any(sign in html for sign in _SIGNS):
+        return html
+    from resiliparse.parse.html import HTMLTree  # noqa: PLC0415
+
+    tree = HTMLTree.parse(html)
+    page = tree.document
+    if page is None:
+        return html
+    replaced = 0
+    for script in page.query_selector_all("script[type^='math/']"):
+        replaced += _replace_script(tree, script)
+    for container in _CONTAINERS:
+        for element in page.query_selector_all(container):
+            replaced += _replace(tree, element, _source(element) or _line_of(element))
+    for image in page.query_selector_all(_IMAGES):
+        replaced += _replace(tree, image, _dollars(image.getattr("alt") or ""))
+    return str(tree) if replaced else html
+
+
+def _replace(tree: Any, element: Any, text: str) -> bool:
+    """Put text in an element's place, where there is any; parts of what was replaced are out of the tree."""
+    if not text or element.parent is None:
+        return False
+    element.parent.replace_child(tree.create_text_node(text), element)
+    return True
+
+
+def _replace_script(tree: Any, script: Any) -> bool:
+    kind = (script.getattr("type") or "").lower()
+    if kind.startswith("math/mml"):
+        inner = type(tree).parse(script.text).document.query_selector("math")
+        text = (_source(inner) or _line_of(inner)) if inner is not None else ""
+    else:
+        text = _dollars(script.text)
+    if not text:
+        return False
+    while (drawn := _drawn_before(script)) is not None:
+        drawn.parent.remove_child(drawn)
+    return _replace(tree, script, text)
+
+
+def _drawn_before(script: Any) -> Any:
+    before = script.previous_sibling
+    while before is not None and before.tag == "#text" and not before.text.strip():
+        before = before.previous_sibling
+    return before if before is not None and before.tag in ("span", "div") and before.matches(_DRAWN) else None
+
+
+def _source(element: Any) -> str:
+    """The TeX that a container or a `math` element holds; empty where it holds none."""
+    for note in element.get_elements_by_tag_name("annotation"):
+        if "tex" in (note.getattr("encoding") or "").lower():
+            return _dollars(note.text)
+    for holder in (element, *element.get_elements_by_tag_name("math")):
+        if holder.tag == "math" and holder.getattr("alttext"):
+            return _dollars(holder.getattr("alttext"))
+    for image in element.get_elements_by_tag_name("img"):
+        if image.getattr("alt"):
+            return _dollars(image.getattr("alt"))
+    return ""
+
+
+def _dollars(tex: str) -> str:
+    """TeX on one line between dollar signs, without its own."""
+    tex = " ".join(tex.split())
+    for begin, end in _AROUND:
+        if tex.startswith(begin) and tex.endswith(end) and len(tex) > len(begin) + len(end):
+            tex = tex[len(begin) : -len(end)].strip()
+    return f"${tex}$" if tex else ""
+
+
+def _line_of(element: Any) -> str:
+    """MathML as a line of text; empty where the container holds no MathML, so that what it shows stays."""
+    math = element if element.tag == "math" else next(iter(element.get_elements_by_tag_name("math")), None)
+    if math is None:
+        return ""
+    left = [_MOST_NODES]
+    return " ".join(_linear(math, 0, left).split())
+
+
+def _linear(node: Any, depth: int, left: list[int]) -> str:
+    left[0] -= 1
+    if node.tag == "#text":
+        return str(node.text).strip()
+    if depth > _MOST_DEPTH or left[0] < 0:
+        return str(node.text)
+    if node.tag in ("annotation", "annotation-xml"):
+        return ""
+    parts = [
+        _linear(child, depth + 1, left)
+        for child in node.child_nodes
+        if child.tag != "#text" or child.text.strip()
+    ]
+    form = _FORMS.get(node.tag, "")
+    if form and len(parts) == form.count("{}"):
+        return form.format(*(map(_group, parts) if len(parts) > 1 else parts))
+    if node.tag == "mo" and parts and parts[0] in "=<>≤≥≈≠+−→←↔∈":
+        return f" {parts[0]} "
+    return "".join(parts)
+
+
+#: Elements of MathML whose children are not simply read one after the other.
+_FORMS = {
+    "msup": "{}^{}", "mover": "{}^{}", "msub": "{}_{}", "munder": "{}_{}", "msubsup": "{}_{}^{}",
+    "munderover": "{}_{}^{}", "mfrac": "{}/{}", "msqrt": "√({})", "mroot": "root({}, {})",
+}  # fmt: skip
+
+
+def _group(part: str) -> str:
+    part = part.strip()
+    return part if re.fullmatch(r"[^\W_]+|.", part) else f"({part})"

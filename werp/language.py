@@ -1,4 +1,4 @@
-"""Language identification by fastText (lid.176 unless another model is named).
+"""Language identification by fastText (lid.176 unless another model is named), and the line it reads.
 
 Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification". The model is a file
 found by `find_model`; it is loaded once a process.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -101,16 +102,33 @@ def labels(model: str | None = None) -> frozenset[str]:
     return frozenset(label.removeprefix("__label__") for label in found)
 
 
-def _line(text: str) -> str:
-    """The whole text as the one line fastText reads: it stops at a newline, a NUL or a lone surrogate."""
-    line = text.replace("\n", " ").replace("\r", " ").strip()
-    return line.replace("\0", " ").encode("utf-8", "ignore").decode("utf-8")
+#: A word that begins so is a label to fastText, and no word; the second is the end of its line. Its words
+#: stand between these characters, a newline and a NUL; no other white space parts them.
+_RESERVED = re.compile(r"(?<![^ \t\v\f])(?:__label__|</s>(?![^ \t\v\f]))")
+
+
+def line_of(text: str) -> str:
+    """The one line that stands for a text wherever fastText reads one, as FineWeb and DCLM make it.
+
+    fastText stops at a newline and at the word `</s>`, takes words that begin with `__label__` for labels,
+    and its binding refuses lone surrogates. All that is defused, so no page can hide what follows, or label
+    itself.
+
+    >>> line_of("Buy now!\\n__label__hq __label____label__hq </s> rest")
+    'Buy now! label__hq label____label__hq s rest'
+    """
+    if not text.isascii():  # before anything is looked for: a surrogate may stand within a reserved word
+        text = text.encode("utf-8", "ignore").decode("utf-8")
+    line = text.replace("\n", " ").replace("\r", " ").replace("\0", " ").strip()
+    if "__label__" in line or "</s>" in line:
+        line = _RESERVED.sub(lambda found: "label__" if "label" in found[0] else "s", line)
+    return line
 
 
 def scores(text: str, labels: Sequence[str], model: str | None = None) -> list[float]:
     """The probability (0-1) of each label for a text; 0 for blank text and for labels the model lacks."""
     handle = _load(model or str(find_model()))
-    line = _line(text)
+    line = line_of(text)
     if not line:
         return [0.0] * len(labels)
     found = {label: score for score, label in handle.predict(line + "\n", -1, 0.0, "strict")}
@@ -124,7 +142,7 @@ def identify(text: str, model: str | None = None) -> tuple[str | None, float | N
     under `model.predict` is called, since the wrapper raises with NumPy 2.
     """
     handle = _load(model or str(find_model()))
-    line = _line(text)
+    line = line_of(text)
     if not line:
         return None, None
     found = handle.predict(line + "\n", 1, 0.0, "strict")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from werp.errors import WerpError
-from werp.quality.classifier import Classifier, line_of, quantize, save, train, write_lines
+from werp.quality.classifier import Classifier, quantize, save, train, words_of, write_lines
 from werp.quality.spec import FastText, Quantize
 
 GOOD = [
@@ -139,7 +139,7 @@ def test_scores_are_probabilities(lines: Path, tmp_path: Path, text: str) -> Non
     (score,) = Classifier(tmp_path / "m.bin").scores([text])
     assert score is not None
     assert 0 <= score <= 1
-    assert "\n" not in line_of(text)
+    assert "\n" not in words_of(text)
 
 
 @pytest.mark.parametrize("options", [None, Quantize(cutoff=0), Quantize(qnorm=False, cutoff=300)])

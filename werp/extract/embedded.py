@@ -6,15 +6,16 @@ every extractor gave nothing or almost nothing (`werp.extract.sparse`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
 from html import unescape
-from typing import Any
 
 _TYPE = re.compile(r"application/ld\+json", re.I | re.A)
 _END = re.compile("</script", re.I | re.A)
-_KEYS = ("articleBody", "reviewBody")
+#: A body and its key, wherever they stand: in a list, an `@graph`, or JSON that a stray comma breaks.
+_BODY = re.compile(r'(?<!\\)"(?:articleBody|reviewBody)"\s*+:\s*+("(?:[^"\\]++|\\.)*+")', re.S)
 _MOST_BEFORE = 500  # characters of a script's start tag before its type
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>")
 
@@ -44,22 +45,10 @@ def _scripts(html: str) -> Iterator[str]:
 
 
 def _bodies(script: str) -> Iterator[str]:
-    """Every article body in the JSON of a script, wherever it stands; nothing where it is no JSON."""
-    start = min((i for i in (script.find("{"), script.find("[")) if i >= 0), default=-1)
-    if start < 0:
-        return
-    try:  # line feeds within strings are no JSON and common; so are comments and a semicolon around it
-        data = json.JSONDecoder(strict=False).raw_decode(script[start:])[0]
-    except (ValueError, RecursionError):
-        return
-    waiting: list[Any] = [data]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting.extend(reversed(item))
-        elif isinstance(item, dict):
-            yield from (item[key] for key in _KEYS if isinstance(item.get(key), str))
-            waiting.extend(reversed([value for value in item.values() if isinstance(value, dict | list)]))
+    for found in _BODY.finditer(script):
+        # Bad escapes are no JSON; line feeds within strings are none either, and common.
+        with contextlib.suppress(ValueError):
+            yield json.loads(found[1], strict=False)
 
 
 def _plain(body: str) -> str:

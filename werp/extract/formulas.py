@@ -46,10 +46,18 @@ def with_formulas(html: str) -> str:
         replaced += _replace_script(tree, script)
     for container in _CONTAINERS:
         for element in page.query_selector_all(container):
-            replaced += _replace(tree, element, _source(element) or _line_of(element))
+            if not _holds_more(element):
+                replaced += _replace(tree, element, _source(element) or _line_of(element))
     for image in page.query_selector_all(_IMAGES):
         replaced += _replace(tree, image, _dollars(image.getattr("alt") or ""))
     return str(tree) if replaced else html
+
+
+def _holds_more(element: Any) -> bool:
+    """Whether a container is none: some pages give the names of these classes to whole articles."""
+    return len(element.get_elements_by_tag_name("math")) > 1 or bool(
+        element.query_selector("p, h1, h2, h3, li")
+    )
 
 
 def _replace(tree: Any, element: Any, text: str) -> bool:
@@ -127,6 +135,8 @@ def _linear(node: Any, depth: int, left: list[int]) -> str:
         if child.tag != "#text" or child.text.strip()
     ]
     form = _FORMS.get(node.tag, "")
+    if node.tag == "msqrt":
+        parts = ["".join(parts)]
     if form and len(parts) == form.count("{}"):
         return form.format(*(map(_group, parts) if len(parts) > 1 else parts))
     if node.tag == "mo" and parts and parts[0] in "=<>≤≥≈≠+−→←↔∈":

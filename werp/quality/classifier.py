@@ -1,4 +1,4 @@
-"""A fastText classifier: training, loading, scoring, and the line of text that stands for a document.
+"""A fastText classifier: training, loading and scoring, on lines of words.
 
 Joulin et al. 2016, "Bag of Tricks for Efficient Text Classification"; used as DCLM does (arXiv 2406.11794).
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import mmap
-import re
 import struct
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,34 +16,26 @@ from typing import Any
 import numpy as np
 
 from werp.errors import WerpError
+from werp.language import line_of
 from werp.quality.spec import FastText, Quantize
 
 _MAGIC = 793712314  # the first four bytes of fastText's files
-#: Tokens that fastText reads as a label or as the end of the line; a page must not write either.
-_RESERVED = re.compile(r"(?:(?<=\s)|^)(?:__label__|</s>(?=\s|$))")
 
 
-def line_of(text: str) -> str:
-    """The one line that stands for a document in training and in scoring: white space runs are one space.
+def words_of(text: str) -> str:
+    """The line that stands for a document in training and in scoring: its words, one space between them.
 
-    What fastText would read as a label or a line's end is defused, so no page can label itself, or hide what
-    follows.
-
-    >>> line_of("Buy now!\\n__label__hq __label__hq </s> rest")
-    'Buy now! label hq label hq s rest'
+    >>> words_of("Buy\\u00a0now!\\n__label__hq </s>  rest")
+    'Buy now! label__hq s rest'
     """
-    # A regular expression in place of `split` took a quarter of scoring. A NUL ends a line for fastText.
-    line = " ".join(text.replace("\0", " ").split())
-    if "__label__" in line or "</s>" in line:
-        line = _RESERVED.sub(lambda found: "label " if "label" in found[0] else "s", line)
-    return line if line.isascii() else line.encode("utf-8", "ignore").decode("utf-8")
+    return line_of(" ".join(text.replace("\0", " ").split()))
 
 
 def write_lines(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     """fastText's training file: a line a row, (label, text)."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for label, text in rows:
-            file.write(f"__label__{label} {line_of(text)}\n")
+            file.write(f"__label__{label} {words_of(text)}\n")
 
 
 def check_package() -> None:
@@ -179,7 +170,7 @@ class Classifier:
         out: list[float | None] = []
         predict = self._handle.predict
         for text in texts:
-            line = line_of(text)
+            line = words_of(text)
             if not line:
                 out.append(None)
                 continue

@@ -154,7 +154,7 @@ def _distinct(rows: Sequence[Row]) -> list[Row]:
 
 
 def _key(row: Row) -> str:
-    return rank(classifier.line_of(row.text))
+    return rank(classifier.words_of(row.text))
 
 
 def held_out_groups(classes: Sequence[Sequence[Row]], share: float, seed: int) -> set[str]:

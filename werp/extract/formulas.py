@@ -12,10 +12,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
+#: Few searches for pages without formulas: all that is known below holds one of these words.
+_WORDS = ("math", "latex")
 _SIGNS = (
-    "<math", "<MATH", "math/", "katex", "mjx-container", "MathJax_", "mwe-math", "latex.php", "codecogs.com",
-    'class="latex', 'class="tex',
-)  # fmt: skip
+    "<math",
+    "math/",
+    "katex",
+    "mjx-container",
+    "MathJax_",
+    "mwe-math",
+    "latex.php",
+    "codecogs",
+    '"latex"',
+    '"tex"',
+)
 _CONTAINERS = (
     ".mwe-math-element", ".katex-display", ".katex", "mjx-container", ".MathJax_Display", ".MathJax",
     ".MathJax_SVG_Display", ".MathJax_SVG", ".MathJax_CHTML", ".MathJax_MathML", "math",
@@ -25,6 +35,9 @@ _DRAWN = ".MathJax_Preview, .MathJax_Display, .MathJax, .MathJax_SVG_Display, .M
 _IMAGES = "img[class*='mwe-math'], img.tex, img.latex, img[src*='latex.php'], img[src*='codecogs.com']"
 _MOST_DEPTH = 40
 _MOST_NODES = 20_000
+_DISPLAYED = re.compile(
+    r'katex-display|_Display|mode=display|display="(?:block|true)"|mwe-math-mathml-display'
+)
 #: What TeX may already stand between, and what MediaWiki puts around it.
 _AROUND = (
     ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("{\\displaystyle", "}"), ("{\\textstyle", "}"),
@@ -33,7 +46,7 @@ _AROUND = (
 
 def with_formulas(html: str) -> str:
     """The markup with text in place of formulas; untouched, to the letter, where it holds none."""
-    if not any(sign in html for sign in _SIGNS):
+    if not any(word in html for word in _WORDS) or not any(sign in html for sign in _SIGNS):
         return html
     from resiliparse.parse.html import HTMLTree  # noqa: PLC0415
 
@@ -64,7 +77,9 @@ def _replace(tree: Any, element: Any, text: str) -> bool:
     """Put text in an element's place, where there is any; parts of what was replaced are out of the tree."""
     if not text or element.parent is None:
         return False
-    element.parent.replace_child(tree.create_text_node(text), element)
+    # One that is drawn on a line of its own has no space around it in the markup.
+    around = " " if element.tag == "div" or _DISPLAYED.search(element.html[:2000]) else ""
+    element.parent.replace_child(tree.create_text_node(f"{around}{text}{around}"), element)
     return True
 
 
@@ -134,23 +149,40 @@ def _linear(node: Any, depth: int, left: list[int]) -> str:
         for child in node.child_nodes
         if child.tag != "#text" or child.text.strip()
     ]
-    form = _FORMS.get(node.tag, "")
-    if node.tag == "msqrt":
-        parts = ["".join(parts)]
-    if form and len(parts) == form.count("{}"):
-        return form.format(*(map(_group, parts) if len(parts) > 1 else parts))
-    if node.tag == "mo" and parts and parts[0] in "=<>≤≥≈≠+−→←↔∈":
-        return f" {parts[0]} "
-    return "".join(parts)
+    return _written(node.tag, parts)
 
 
-#: Elements of MathML whose children are not simply read one after the other.
-_FORMS = {
-    "msup": "{}^{}", "mover": "{}^{}", "msub": "{}_{}", "munder": "{}_{}", "msubsup": "{}_{}^{}",
-    "munderover": "{}_{}^{}", "mfrac": "{}/{}", "msqrt": "√({})", "mroot": "root({}, {})",
+def _written(tag: str, parts: list[str]) -> str:
+    """An element of MathML whose children are written already."""
+    joined = "".join(parts)
+    form = _FORMS.get((tag, len(parts)))
+    if form:
+        return form.format(*map(_group, parts))
+    if tag == "msqrt":
+        return f"√({joined})"
+    if tag == "mo" and joined and joined in "=<>≤≥≈≠+−→←↔∈":
+        return f" {joined} "
+    signs = _SCRIPTS.get(tag, "")
+    accent = tag == "mover" and len(parts) == 2 and len(parts[1]) == 1 and not parts[1].isalnum()
+    if signs and len(parts) == len(signs) + 1 and not accent:
+        scripts = "".join(sign + _braced(part) for sign, part in zip(signs, parts[1:], strict=True))
+        # What follows the bounds of a sum would be read on with them.
+        return _group(parts[0]) + scripts + " " * (tag in ("msubsup", "munderover"))
+    return joined
+
+
+_FORMS = {("mfrac", 2): "{}/{}", ("mroot", 2): "root({}, {})"}
+_SCRIPTS = {
+    "msup": "^", "mover": "^", "msub": "_", "munder": "_", "msubsup": "_^", "munderover": "_^",
 }  # fmt: skip
+
+
+def _braced(part: str) -> str:
+    part = part.strip()
+    return part if len(part) == 1 or part.isdigit() else f"{{{part}}}"
 
 
 def _group(part: str) -> str:
     part = part.strip()
-    return part if re.fullmatch(r"[^\W_]+|.", part) else f"({part})"
+    whole = re.fullmatch(r"[^\W_]+|.|\(.*\)", part)
+    return part if whole else f"({part})"

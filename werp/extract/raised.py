@@ -120,13 +120,13 @@ _SYMBOL = (
 )
 _ELEMENT = re.compile(rf"(?:^|[^a-z]){_SYMBOL}[0-9]*[)\]]?\Z")
 #: An element behind its mass number; those that are English words may follow the number of a verse or a note.
-_ISOTOPE = re.compile(rf"(?!(?:As|At|Be|He|I|In|No)\b){_SYMBOL}(?![A-Za-z])")
+_ISOTOPE = re.compile(rf"(?!(?:As|At|Be|He|I|In|No)\b){_SYMBOL}(?![A-Za-z.])")
 _POWER_OF_TEN = re.compile(r"(?<![0-9])10\s\Z")
 
 
 def with_raised(html: str) -> str:
     """The markup with every short `sup` and `sub` replaced by its text, written as this module says."""
-    if not any(begin in html for begin in ("<su", "<SU", "<Su", "<sU")):
+    if "</su" not in html and "</SU" not in html:
         return html
     pieces = _Pieces()
     opened: list[tuple[str, str, int, int]] = []  # name, attributes, piece of the tag, length before it
@@ -210,7 +210,7 @@ def _written(name: str, source: str, base: str, note: bool, following: str) -> s
         base = base.rstrip()
     elif base[-1:].isspace():
         base = ""
-    plain = len(text) > _MOST_TEXT or not any(c.isalnum() for c in text) or text[0] in "[.,°º"
+    plain = len(text) > _MOST_TEXT or not any(c.isalnum() for c in text) or text[0] in "[.,:°º"
     plain = plain or (text[0] == "(" and not _VARIABLE.search(base))
     if plain or (name == "sub" and not base):
         out = text
@@ -228,7 +228,7 @@ def _raised(text: str, base: str, note: bool) -> str:
     low = text.lower()
     if _PRICE.search(base) and re.fullmatch("[0-9]{2}", text):
         return f".{text}"
-    if note or _is_note(low, base):
+    if (note and (base or text.isdigit())) or _is_note(low, base):
         return f"[{text}]"
     if low in _MARKS or not base or _is_suffix(low, base):
         return _MARKS.get(low, text)

@@ -60,6 +60,10 @@ class Extraction(NamedTuple):
     skipped: Skipped | None = None
 
 
+def _may_hold_json_ld(html: bytes) -> bool:
+    return b"ld+json" in html.replace(b"\0", b"").lower()  # in UTF-16, too
+
+
 class Guard:
     """A supervisor and its extraction process, used in lockstep: `submit` one page, then `result`.
 
@@ -95,6 +99,8 @@ class Guard:
         best = Extraction(None, "", "", ())
         try:
             for index, extractor in enumerate((*self._extractors, JsonLd())):
+                if index == len(self._extractors) and not _may_hold_json_ld(self._page[0]):
+                    break
                 if index:  # sent once more: it is one page in dozens, and each turn has caps of its own
                     self._send(index)
                 header, body = self._receive()

@@ -25,7 +25,7 @@ from werp.clock import PAGE_SECONDS
 from werp.dedup.limits import Limits
 from werp.dedup.stages import OldBoth, Substring
 from werp.errors import WerpError, nearest
-from werp.extract.extractors import EXTRACTORS, AnyExtractor, Trafilatura
+from werp.extract.extractors import EXTRACTORS, AnyExtractor, Resiliparse, Trafilatura
 from werp.extract.guard import Caps
 from werp.extract.prefilters import AnyPrefilter
 from werp.pages import ReadOptions
@@ -96,8 +96,8 @@ class ExtractOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     extractors: tuple[AnyExtractor, ...] = Field(
-        (Trafilatura(),), min_length=1,
-        description="tried in this order: the first that neither fails nor exceeds the caps gives the text",
+        (Trafilatura(), Resiliparse()), min_length=1,
+        description="tried in this order until one gives more than almost nothing, within the caps",
         json_schema_extra=_names_too,
     )  # fmt: skip
     caps: Caps = Caps()

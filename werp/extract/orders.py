@@ -2,7 +2,7 @@
 
     python -m werp.extract.orders $WERP_DATA/extraction [--limit 200]
 
-Word F1 as in `werp.extract.bench`: of the first extractor alone, and with the next asked where the guard asks it.
+Word F1 as in `werp.extract.bench`: of the first extractor alone, and with the next where the guard asks it.
 """
 
 from __future__ import annotations

@@ -20,6 +20,10 @@ def load_model(folder: str, device: str = "auto", dtype: str = "auto") -> TorchM
     device: cpu, cuda or auto. dtype: float32, bfloat16 or auto, bfloat16 on a GPU.
     Raises EvalError for a folder that is neither, a device that is not there, an unknown name.
     """
+    if dtype not in DTYPES:
+        raise EvalError(f"--dtype: {dtype!r} is none of {', '.join(DTYPES)}")
+    if device not in {"cpu", "cuda", "auto"}:
+        raise EvalError(f"--device: {device!r} is none of cpu, cuda, auto")
     path = Path(folder) / "config.json"
     try:
         config = json.loads(path.read_text("utf-8"))
@@ -35,12 +39,8 @@ def load_model(folder: str, device: str = "auto", dtype: str = "auto") -> TorchM
         raise EvalError(f"--model {folder}: {path} is no JSON: {error}") from error
     import torch  # noqa: PLC0415
 
-    if dtype not in DTYPES:
-        raise EvalError(f"--dtype: {dtype!r} is none of {', '.join(DTYPES)}")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in {"cpu", "cuda"}:
-        raise EvalError(f"--device: {device!r} is none of cpu, cuda, auto")
     if device == "cuda" and not torch.cuda.is_available():
         raise EvalError("--device cuda: torch sees no GPU here; use cpu")
     chosen = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,9 @@ def interrupted(inputs: list[Path], output: Path) -> None:
     rest = lines[next(n for n, line in enumerate(lines) if line.startswith("reading and extracting")) + 1 :]
     assert len(rest) <= 4, rest
     assert not [line for line in lines if "Traceback" in line or "py4j" in line]
-    found = status_of(output)
+    deadline = time.monotonic() + 120
+    while (found := status_of(output)).state == "running" and time.monotonic() < deadline:
+        time.sleep(0.2)  # Java goes first
     assert (found.state, found.lines[-1]) == ("stopped", "ended by Stopped: SIGINT")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,27 @@ def test_a_damaged_table_is_named_and_a_bug_is_not_hidden(
     assert said.endswith("the file is damaged, make it again\n")
     with pytest.raises(ValueError, match="a bug"):
         run("job", bug)
+
+
+def test_a_signal_in_a_destructor_is_not_lost() -> None:
+    program = """
+import os, signal, time
+from werp.command import run
+class Late:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+def main():
+    late = Late()
+    del late
+    time.sleep(20)
+run("job", main)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "job: ended by SIGINT\n")
 
 
 def test_a_reader_that_has_enough_is_no_error() -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -102,6 +103,16 @@ def _stop_on_signals() -> None:
     def stop(number: int, _frame: object) -> NoReturn:
         raise Stopped(number)
 
+    usual = sys.unraisablehook
+
+    def again(lost: sys.UnraisableHookArgs) -> None:
+        """Ask anew where the signal came in a destructor, which Python lets go on."""
+        if isinstance(lost.exc_value, Stopped):
+            threading.Timer(0.05, os.kill, (os.getpid(), lost.exc_value.number)).start()
+        else:
+            usual(lost)
+
+    sys.unraisablehook = again
     with contextlib.suppress(ValueError):  # not the main thread
         for number in _SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:

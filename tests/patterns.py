@@ -26,6 +26,9 @@ MADE_BY_FUNCTIONS = {
     "werp/signals/c4.py",
     "werp/signals/boilerplate_lines.py",
     "werp/read/encodings.py",
+    "werp/signals/lines.py",
+    "werp/signals/looks.py",
+    "werp/signals/scripts.py",
     "werp/read/prescan.py",
 }
 #: These read trafilatura's own expressions, and pictures that the report drew itself.

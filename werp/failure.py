@@ -22,7 +22,7 @@ _JAVA = (
 )
 
 #: What Spark says, and what is meant. The first that is found counts.
-_KNOWN = (
+_KNOWN = tuple((re.compile(pattern), meaning) for pattern, meaning in (
     (r"No space left on device|Disk quota exceeded",
      "the disk is full where Spark keeps what tasks exchange; make room there, or name another place in"
      " SPARK_LOCAL_DIRS (default: /tmp)"),
@@ -51,13 +51,13 @@ _KNOWN = (
      f"this Java is a cut-down one; {_JAVA}"),
     (r"JAVA_HOME is not set|java: (?:command )?not found|java: No such file|java: cannot execute",
      f"no Java found; {_JAVA}"),
-    (r"Unrecognized (?:VM )?option[: ]+'?(\S+?)'?\s|Could not create the Java Virtual Machine",
+    (r"Unrecognized (?:VM )?option[: ]++'?([^\s']++)|Could not create the Java Virtual Machine",
      "Java refuses its options; look at JAVA_TOOL_OPTIONS, SPARK_SUBMIT_OPTS, --driver-java-options"),
     (r"JAVA_GATEWAY_EXITED", "Spark's Java process did not start; check Java and spark-submit's options"),
     (r"Answer from Java side is empty|Connection refused|Connection reset|while trying to connect to the Java"
      r"|stopped SparkContext|SparkContext was shut down|network error|while sending or receiving",
      "Spark's Java process ended before the job (killed, or out of memory); start again"),
-)  # fmt: skip
+))  # fmt: skip
 
 
 class SparkError(WerpError):
@@ -77,7 +77,7 @@ def told(text: str, said: str = "") -> WerpError:
         return WerpError(own[-1].strip())
     for pattern, meaning in _KNOWN:
         # What was printed goes first into account: the exception only says that Java has gone.
-        found = re.search(pattern, f"{said[-20_000:]}\n{text}" if "JAVA_GATEWAY" in text else text)
+        found = pattern.search(f"{said[-20_000:]}\n{text}" if "JAVA_GATEWAY" in text else text)
         if found:
             return SparkError(found.expand(meaning) if found.re.groups else meaning, text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,17 +1,20 @@
 """From stored signals to verdicts: the first check that holds drops the document.
 
-Nothing here looks at text, so a changed threshold is answered in milliseconds.
+Nothing here looks at text, so a changed threshold is answered in milliseconds. Deduplication, the cuts of
+classifiers and the ledger all ask here which documents are left, so that they can't disagree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from werp.signals.base import Check, Rule
 from werp.tables import DROPPED, FAILED
@@ -36,7 +39,7 @@ def decide(signals: pa.Table, rules: Sequence[Rule]) -> pa.Table:
             columns[name][row] = value
     for rule in rules:
         for own, among in _by_language(rule, signals):
-            for check in own.checks():
+            for check in [*own.emptied(), *own.checks()]:
                 column = signals.column(check.signal)
                 hit = undecided & _holds(column, check)
                 if among is not None:
@@ -60,6 +63,30 @@ def _failures(signals: pa.Table) -> Iterator[tuple[int, dict[str, str | None]]]:
     column = signals.column("failure")
     rows = np.flatnonzero(np.asarray(pc.is_valid(column), dtype=bool))
     yield from zip(rows.tolist(), column.take(pa.array(rows)).to_pylist(), strict=True)
+
+
+def still_in(signals: Path, rules: Sequence[Rule], found: Sequence[Path]) -> npt.NDArray[np.bool_]:
+    """Which documents of a file no rule and no stage of deduplication drops: one flag a row of `signals`.
+
+    found: tables of what stages of deduplication found in the file (`werp.tables.DEDUP`).
+    """
+    measured = pq.read_table(signals, columns=sorted({"id", "failure"} | _looked_at(rules)))
+    flags = np.asarray(pc.is_null(decide(measured, rules).column("stage")), dtype=bool)
+    for path in found:
+        table = pq.read_table(path, columns=["id", "dropped"])
+        gone = table.filter(table.column("dropped")).column("id").combine_chunks()
+        flags &= ~np.asarray(pc.is_in(measured.column("id"), value_set=gone), dtype=bool)
+    return flags
+
+
+def _looked_at(rules: Sequence[Rule]) -> set[str]:
+    """The signals that deciding looks at: a threshold that is null may be a number for one language."""
+    names: set[str] = set()
+    for rule in rules:
+        tuned = [rule.for_language(label) for label in rule.languages_tuned]
+        names |= {check.signal for own in (rule, *tuned) for check in [*own.emptied(), *own.checks()]}
+        names |= {"language.label"} if tuned else set()
+    return names
 
 
 def _by_language(rule: Rule, signals: pa.Table) -> Iterator[tuple[Rule, npt.NDArray[np.bool_] | None]]:

@@ -126,4 +126,5 @@ def test_keys_follow_what_is_searched_for(benchmarks: str, tmp_path: Path) -> No
         "decontaminate.cuts",
         "decontaminate.arc_easy",
         "decontaminate.mmlu",
+        "decontaminate.emptied",
     ]

@@ -150,7 +150,8 @@ def _compared(recipe: Recipe, signals: pa.Table, verdict: dict[str, Any]) -> Ite
     named = "language.label" in signals.column_names
     label = signals.column("language.label")[0].as_py() if named else None
     for rule in recipe.rules:
-        for check in rule.for_language(label).checks_on(signals.column_names):
+        tuned = rule.for_language(label)
+        for check in [*tuned.emptied(), *tuned.checks_on(signals.column_names)]:
             column = signals.column(check.signal)
             name = f"{rule.name}.{check.key}"
             value, threshold = text_of(column[0].as_py()), text_of(check.threshold)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from werp.decide import decide
+from werp.decide import still_in
 from werp.dedup.exchange import Arrays, pack, unpack
 from werp.progress import stage
 from werp.rundir import new_file, write_atomically
@@ -76,19 +76,8 @@ class Context:
 
     def candidates(self, unit: int) -> Bools:
         """Which documents of a unit pass the rules and were left by the stages before: one flag a row."""
-        source = self.sources[unit]
-        wanted = {"id", "failure"}
-        for rule in self.rules:
-            tuned = [rule.for_language(label) for label in rule.languages_tuned]
-            wanted |= {check.signal for own in (rule, *tuned) for check in own.checks()}
-            wanted |= {"language.label"} if tuned else set()
-        measured = pq.read_table(source.signals, columns=sorted(wanted))
-        flags = np.asarray(pc.is_null(decide(measured, self.rules).column("stage")), dtype=bool)
-        for folder in self.before:
-            found = pq.read_table(folder / f"{unit}.parquet", columns=["id", "dropped"])
-            gone = found.filter(found.column("dropped")).column("id")
-            flags &= ~np.asarray(pc.is_in(measured.column("id"), value_set=gone.combine_chunks()), dtype=bool)
-        return flags
+        found = [folder / f"{unit}.parquet" for folder in self.before]
+        return still_in(self.sources[unit].signals, self.rules, found)
 
     def store(self, phase: str, unit: int, *arrays: npt.NDArray[Any]) -> None:
         """Keep a unit's arrays of a phase, whole or not at all."""

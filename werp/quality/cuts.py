@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from werp.decide import decide
+from werp.decide import still_in
 from werp.dedup.exchange import pack, unpack
 from werp.rundir import new_file
 from werp.signals.base import Rule
@@ -175,7 +174,7 @@ def cuts_of(
 
     def prepare(unit: int) -> int:
         signals, dedup = sources[unit]
-        left = left_over(signals, dedup, rules)
+        left = still_in(signals, rules, [] if dedup is None else [dedup])
         table = pq.read_table(signals, columns=["id", "quality.words", *(f"quality.{n}" for n in names)])
         table = table.filter(pa.array(left))
         ids, words = table.column("id").to_pylist(), table.column("quality.words").to_numpy()
@@ -204,19 +203,6 @@ def cuts_of(
         result["cuts"][name] = [[cut.score, list(cut.key)] for cut in found]
         result |= {"documents": totals[0], "words": totals[1]}
     return result
-
-
-def left_over(signals: Path, dedup: Path | None, rules: Sequence[Rule]) -> npt.NDArray[np.bool_]:
-    """Which documents of a file neither a rule nor deduplication drops."""
-    wanted = {check.signal for rule in rules for check in rule.checks()} | {"id", "failure"}
-    names = set(pq.read_schema(signals).names)
-    measured = pq.read_table(signals, columns=sorted((wanted | {"language.label"}) & names))
-    left = np.asarray(pc.is_null(decide(measured, rules).column("stage")), bool)
-    if dedup is not None:
-        found = pq.read_table(dedup, columns=["id", "dropped"])
-        gone = found.filter(found.column("dropped")).column("id").combine_chunks()
-        left &= ~np.asarray(pc.is_in(measured.column("id"), value_set=gone), bool)
-    return left
 
 
 def bucket_shares() -> list[Fraction]:

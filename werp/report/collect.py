@@ -231,7 +231,11 @@ def _pages(sides: Sides) -> int:
 def _order(run: FinishedRun) -> Any:
     """Endings in the order in which a record meets them: read, extract, rules, dedup, quality, kept."""
     names = signal_names(run)
-    rules = [f"{rule.name}.{check.key}" for rule in run.recipe.rules for check in rule.checks_on(names)]
+    rules = [
+        f"{rule.name}.{check.key}"
+        for rule in run.recipe.rules
+        for check in [*rule.emptied(), *rule.checks_on(names)]
+    ]
     place = {name: index for index, name in enumerate(rules)}
 
     def order(ending: Ending) -> tuple[Any, ...]:

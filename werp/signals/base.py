@@ -86,6 +86,10 @@ class Rule(BaseModel):
         """The comparisons that decided a finished run, whose stored signals have these columns."""
         return self.checks()
 
+    def emptied(self) -> list[Check]:
+        """The comparison that drops a document of which the rule's edits leave nothing; before `checks`."""
+        return []
+
     def for_language(self, label: str | None) -> Rule:
         """The rule with the thresholds it has for a document of this language."""
         return self
@@ -100,6 +104,8 @@ class EditRule(Rule):
     """A rule that takes characters out of a text: whole lines, phrases, addresses.
 
     Its `edits` are spans, never a new text, so that the text before and after is there (`werp.edits`).
+    A document of which they leave nothing but white space is dropped as `<family>.<version>.emptied`; the
+    signal is `<family>.emptied` (int64): the characters there were before, null where text is left.
     """
 
     def edit_parameters(self) -> dict[str, Any]:
@@ -123,6 +129,10 @@ class EditRule(Rule):
     ) -> dict[str, pa.Array]:
         """Signal columns, from the texts before, what was taken out of them, and the texts after."""
         raise NotImplementedError
+
+    def emptied(self) -> list[Check]:
+        """See the class."""
+        return [Check("emptied", f"{self.family}.emptied", "set", None)]
 
 
 class LanguageTuned(Rule):

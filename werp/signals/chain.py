@@ -71,7 +71,16 @@ def _walk(rules: Sequence[Rule], batch: TextBatch) -> Iterator[tuple[Rule, str, 
                 spans = rule.edits(batch)
                 after = batch.edited(spans)
                 stage, columns = EDITED, rule.measure_edits(batch, spans, after)
+                columns[f"{rule.family}.emptied"] = pa.array(_emptied(batch, after), pa.int64())
                 batch = after
             else:
                 columns = rule.measure(batch)
         yield rule, stage, columns
+
+
+def _emptied(before: TextBatch, after: TextBatch) -> list[int | None]:
+    """Characters of each text of which an edit left nothing but white space; null for the others."""
+    return [
+        len(old) if old is not new and not new.strip() and old.strip() else None
+        for old, new in zip(before.texts, after.texts, strict=True)
+    ]

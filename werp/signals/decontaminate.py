@@ -101,7 +101,7 @@ class Decontaminate(EditRule):
         if self.action != "drop":
             return self.checks()
         tasks = {name.partition(".")[2] for name in columns if name.startswith("decontaminate.")}
-        return [_check(task) for task in sorted(tasks - {"hits", "cuts"})]
+        return [_check(task) for task in sorted(tasks - {"hits", "cuts", "emptied"})]
 
     def _folder(self) -> str:
         return str(find_benchmarks(self.benchmarks))

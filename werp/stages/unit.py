@@ -13,6 +13,7 @@ from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.recipe import Recipe
 from werp.signals.base import EditRule
+from werp.tables import SCHEMA_VERSION
 
 #: The sources that a table follows from, beside the libraries in its key.
 _DOCUMENT_SOURCES = (
@@ -65,7 +66,7 @@ def units_of(files: list[InputFile], recipe: Recipe, limit: int | None) -> list[
     units = []
     for index, file in enumerate(files):
         key = hash_of([file.name, file.identity, extract])
-        signal_key = hash_of([key, document_sources, measured])
+        signal_key = hash_of([key, document_sources, measured, SCHEMA_VERSION])
         slug = _slug(file.name)
         units.append(
             Unit(

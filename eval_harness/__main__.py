@@ -22,6 +22,7 @@ from rich.console import Console
 from eval_harness import data, fetch
 from eval_harness.errors import EvalError
 from eval_harness.evaluate import Settings
+from eval_harness.local import refuse_addresses
 from eval_harness.progress import shown
 from eval_harness.results import beside, refuse_output, write_text
 from eval_harness.run import plan_table, run_tasks, write_scores
@@ -236,6 +237,9 @@ def decide(
         console.print(table)
     if output is not None:
         write_text(output, found.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
+refuse_addresses(app)
 
 
 def select(names: str) -> list[Task]:

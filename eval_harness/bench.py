@@ -17,6 +17,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ import numpy as np
 import typer
 
 from eval_harness.errors import EvalError
+from eval_harness.local import refuse_addresses
 from eval_harness.scorer import Answer, Ask, Scorer
 from eval_harness.task import UNCONDITIONAL
 
@@ -413,5 +415,10 @@ def machine(torch: Any) -> dict[str, Any]:
     return {"gpu": gpu, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
+refuse_addresses(app)
+
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except EvalError as error:
+        sys.exit(f"error: {error}")

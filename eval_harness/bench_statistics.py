@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ import numpy as np
 import typer
 from scipy import stats
 
+from eval_harness.errors import EvalError
+from eval_harness.local import refuse_remote
 from eval_harness.statistics import Matrix, bootstrap, crossed_t
 
 TASKS = (500, 1000, 1200)  # items of the tasks without subjects
@@ -130,6 +133,10 @@ def main(
     draws: Annotated[int, typer.Option(help="Bootstrap resamples an experiment.")] = 300,
 ) -> None:
     """Simulate, print a Markdown table, write JSON."""
+    try:
+        refuse_remote("--output", output)
+    except EvalError as error:
+        sys.exit(f"error: {error}")
     print(
         "| world | seeds | coverage | says better | says worse | ± points | bootstrap covers | says better |"
     )

@@ -27,10 +27,14 @@ Inputs = Annotated[
     list[str],
     typer.Option(
         "--input",
-        help="a WARC, ARC, WET, JSONL, Parquet or Arrow file, folder, quoted glob or @list.txt; repeatable",
+        help="a WARC, ARC, WET, JSONL, Parquet or Arrow file, folder, glob, @list or *.paths; repeatable",
     ),
 ]
 More = Annotated[list[str] | None, typer.Argument(help="further inputs (what a shell makes of a glob)")]
+Root = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="where the entries of list files are; default the list's folder"),
+]
 Output = Annotated[
     Path, typer.Option(metavar="DIR", help="the run directory; made, or gone on with after a kill")
 ]
@@ -77,6 +81,7 @@ def main(
     inputs: Inputs,
     output: Output,
     more: More = None,
+    root: Root = None,
     recipe: RecipeName = "gopher_only",
     overrides: Overrides = None,
     shard_format: ShardFormat = None,
@@ -106,7 +111,7 @@ def main(
                 limit=limit, partitions=partitions, force=force, documents=tuple(documents or ()),
                 earlier=tuple(earlier or ()), accept=tuple(accept or ()), start_from=start_from,
             )  # fmt: skip
-            files = list_inputs([*inputs, *(more or [])])
+            files = list_inputs([*inputs, *(more or [])], root)
             plan = make_plan(load_recipe(recipe, settings), files, output, options)
             _announce(plan)
         if not dry_run:

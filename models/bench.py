@@ -39,6 +39,7 @@ from models.decoder import NORM_EPS, ROPE_BASE, Decoder
 from models.engine import Engine, EngineOptions
 from models.errors import ModelError
 from models.ladder import LADDER, VOCABULARY, WINDOW, Rung, plan
+from models.local import local_path
 from models.optimizer import OptimizerOptions
 from models.peaks import peak_flops
 from models.plots import plot_speeds
@@ -334,11 +335,11 @@ def main() -> None:
     parser.add_argument("--rungs", default="150M,400M,530M,750M,1B")
     parser.add_argument("--ways", default="plain,peer,fused,packed")
     parser.add_argument("--seconds", type=float, default=5.0, help="measuring time of a row")
-    parser.add_argument("--tokens", type=Path, help="token folder; left out, random ids")
+    parser.add_argument("--tokens", type=local_path, help="token folder; left out, random ids")
     parser.add_argument("--micro", type=int, help="sequences a micro-batch, for all rows")
     parser.add_argument("--batch", type=int, help="sequences a step, for all rows; left out, the rung's own")
-    parser.add_argument("--rows", type=Path, help="what `rungs` printed, for `plot`")
-    parser.add_argument("--output", type=Path, help="the PNG that `plot` writes")
+    parser.add_argument("--rows", type=local_path, help="what `rungs` printed, for `plot`")
+    parser.add_argument("--output", type=local_path, help="the PNG that `plot` writes")
     arguments = parser.parse_args()
     if arguments.what == "plot":
         if arguments.rows is None or arguments.output is None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.errors import ModelError
 from models.ladder import LADDER
+from models.local import LocalPath, local_path
 from models.schedule import DECAY
 
 
@@ -21,7 +22,7 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    tokens: Path = Field(description="token folder")
+    tokens: LocalPath = Field(description="token folder")
     weight: float = Field(
         1.0, gt=0, description="share of the windows, in any unit; above its size is up-sampling"
     )
@@ -32,11 +33,13 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    tokens: Path | None = Field(None, description="token folder, as werp tokenize writes it")
+    tokens: LocalPath | None = Field(None, description="token folder, as werp tokenize writes it")
     sources: tuple[Source, ...] = Field(
         (), description="several folders mixed instead: [{tokens: A, weight: 3}, {tokens: B, weight: 1}]"
     )
-    output: Path = Field(description="checkpoint folder to write; an unfinished run in it is gone on with")
+    output: LocalPath = Field(
+        description="checkpoint folder to write; an unfinished run in it is gone on with"
+    )
     force: bool = Field(False, description="do a finished run again, or replace another one in OUTPUT")
     rung: str = Field("demo-4M", description=f"shape of the model: {', '.join(LADDER)}")
     window: int = Field(2048, ge=2, description="tokens a sequence")
@@ -160,7 +163,9 @@ def read_config(arguments: Sequence[str] | None = None) -> TrainConfig:
         description="Train a decoder of the ladder; under torchrun on several devices.",
         allow_abbrev=False,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file with any of the keys below")
+    parser.add_argument(
+        "--config", type=local_path, metavar="FILE", help="YAML file with any of the keys below"
+    )
     for name, field in TrainConfig.model_fields.items():
         default = "" if field.is_required() or field.default in (None, ()) else f" (default {field.default})"
         text = f"{field.description}{default}".replace("%", "%%")

@@ -30,6 +30,7 @@ from models.data import END
 from models.decoder import NORM_EPS, ROPE_BASE, Decoder
 from models.errors import ModelError
 from models.ladder import Rung
+from models.local import local_path
 
 PADDING = ("<|padding|>", "<|pad|>", "<pad>", "[PAD]")  # what tokenizers call theirs
 
@@ -136,8 +137,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder that models.train wrote")
-    parser.add_argument("--output", type=Path, required=True, help="the folder to write")
+    parser.add_argument(
+        "--checkpoint", type=local_path, required=True, help="a folder that models.train wrote"
+    )
+    parser.add_argument("--output", type=local_path, required=True, help="the folder to write")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16", help="of the weights")
     arguments = parser.parse_args()
     try:

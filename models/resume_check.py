@@ -25,6 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from models.local import local_path
+
 
 def command(arguments: argparse.Namespace, output: Path, extra: list[str]) -> list[str]:
     """The trainer's command line for one run."""
@@ -116,8 +118,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tokens", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder for the runs; emptied first")
+    parser.add_argument("--tokens", type=local_path, required=True)
+    parser.add_argument("--work", type=local_path, required=True, help="folder for the runs; emptied first")
     parser.add_argument("--rung", default="4M")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -49,6 +50,44 @@ def test_a_list_file_names_relative_to_its_folder(crawl: Path) -> None:
     listing.write_text("# two files\nb/x.warc.gz\n\na/x.warc.gz\n")
     assert names(listing) == ["a/x.warc.gz", "b/x.warc.gz"]
     assert names(f"@{listing}") == ["a/x.warc.gz", "b/x.warc.gz"]
+
+
+def test_common_crawls_own_list_is_a_list(
+    crawl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Packed, of thousands of entries, somewhere else than the files: `warc.paths.gz` as it is published."""
+    entries = "b/x.warc.gz\r\na/x.warc.gz\n"
+    for name in ("warc.paths.gz", "wet.paths.gz", "CC-MAIN-2026-05.warc.paths.gz", "WARC.PATHS.GZ"):
+        (crawl / name).write_bytes(gzip.compress(entries.encode()))
+        assert names(crawl / name) == names(f"@{crawl / name}") == ["a/x.warc.gz", "b/x.warc.gz"]
+    (crawl / "plain.paths").write_bytes(b"\xef\xbb\xbf" + entries.encode())
+    (crawl / "packed.txt").write_bytes(gzip.compress(entries.encode()))
+    for listing in ("plain.paths", "pl*.paths", "[w]arc.paths.gz", "@packed.txt"):
+        pattern = f"@{crawl / listing[1:]}" if listing.startswith("@") else str(crawl / listing)
+        assert names(pattern) == ["a/x.warc.gz", "b/x.warc.gz"]
+    elsewhere = tmp_path / "list" / "warc.paths.gz"
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes(gzip.compress(entries.encode()))
+    assert [file.name for file in list_inputs([str(elsewhere)], crawl)] == ["a/x.warc.gz", "b/x.warc.gz"]
+    assert names(crawl) == ["a/x.warc.gz", "b/x.warc.gz", "b/y.arc"]  # in a folder it is no input
+    assert "are no inputs by their names" in capsys.readouterr().err
+    for content, says in (
+        (entries + "crawl-data/CC-MAIN-2026-05/x.warc.gz\n" * 7, r"line 3: no such file: .*; 7 of 9 entries"),
+        (
+            "s3://commoncrawl/crawl-data/x.warc.gz\nb/x.warc.gz\n",
+            r"line 1: s3://commoncrawl/.*such are 1 of 2",
+        ),
+        ("https://data.commoncrawl.org/x.warc.gz\n" * 3, r"https:// can't be read.*such are 3 of 3 entries"),
+        ("", "names no file"),
+    ):
+        elsewhere.write_bytes(gzip.compress(content.encode()))
+        with pytest.raises(WerpError, match=rf"warc\.paths\.gz.*{says}"):
+            list_inputs([str(elsewhere)], crawl)
+    elsewhere.write_bytes(gzip.compress(entries.encode())[:-9])
+    with pytest.raises(WerpError, match="gzip is damaged"):
+        list_inputs([str(elsewhere)], crawl)
+    with pytest.raises(WerpError, match=r"--root .*nowhere: no such folder"):
+        list_inputs([str(elsewhere)], crawl / "nowhere")
 
 
 def test_identity_follows_content_not_place(crawl: Path, tmp_path: Path) -> None:
@@ -123,7 +162,9 @@ def test_mistakes_are_named(pattern: str, words: str) -> None:
 def test_a_list_naming_a_missing_file_says_the_line(crawl: Path) -> None:
     listing = crawl / "files.paths"
     listing.write_text("a/x.warc.gz\nnowhere.warc\n")
-    with pytest.raises(WerpError, match=r"line 2: no such file: .*/nowhere\.warc; entries are taken from"):
+    with pytest.raises(
+        WerpError, match=r"line 2: no such file: .*/nowhere\.warc; 1 of 2 entries are not there"
+    ):
         list_inputs([str(listing)])
 
 

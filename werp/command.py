@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import typer
 
 from werp.errors import Stopped, WerpError, from_os
+from werp.local import refusing
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -21,15 +22,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run(name: str, command: Callable[..., Any]) -> None:
     """Run a job's `main` with the words of the command line, or a typer application, and exit.
 
+    A parameter that is a path takes no address: `s3://` is refused before anything is done.
+
     The status is 0, 2 for what the user can put right, or the one that a `WerpError` names; 128 and the
     signal's number where one ended it (130 after Ctrl-C), 141 where nobody read on what it printed.
     """
     _open_streams()
     _stop_on_signals()
     app = command
-    if not isinstance(command, typer.Typer):
+    if not isinstance(app, typer.Typer):
         app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
         app.command()(command)
+    for registered in app.registered_commands:
+        if registered.callback is not None:
+            registered.callback = refusing(registered.callback)
     try:
         app()
     except SystemExit as ended:

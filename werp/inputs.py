@@ -3,7 +3,10 @@
 A name is the path relative to the listed root, with `/` between parts, so that moving
 the folder changes nothing, and base names may repeat. The root of a directory is the
 directory, of a glob its part before the first wildcard, of a list file the folder it
-lies in (for relative entries), of single files their deepest common folder.
+lies in or the root given (for relative entries), of single files their deepest common folder.
+
+Lists are named outright: `@list.txt`, `*.paths`, `*.paths.gz` (Common Crawl's `warc.paths.gz`). Their
+entries are taken from `--root` where it is given, else from the list's folder.
 
 A folder that holds archives is read as archives; one that holds none, as rows of text (JSON lines,
 Parquet, Arrow: a data set of Hugging Face's, cloned or saved).
@@ -12,14 +15,17 @@ Parquet, Arrow: a data set of Hugging Face's, cloned or saved).
 from __future__ import annotations
 
 import glob
+import gzip
 import hashlib
 import os
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from werp.errors import WerpError
+from werp.local import refuse_remote
 from werp.progress import say
 from werp.read.rows import is_rows_in_folder
 from werp.rundir import is_run
@@ -27,8 +33,10 @@ from werp.rundir import is_run
 #: What a directory is searched for (x.warc.gz, x.arc, x.warc.gz.open, x.wat ...); a file named
 #: outright or by a glob may have any name.
 _ARCHIVE_NAME = re.compile(r"\.(warc|arc|wat|wet)(\.|$)", re.IGNORECASE)
-#: Checksums and indices, which lie beside archives and carry their names.
-_BESIDE = re.compile(r"\.(md5|sha1|sha256|sha512|cdxj?)(\.gz)?$", re.IGNORECASE)
+#: Checksums, indices and lists, which lie beside archives and carry their names.
+_BESIDE = re.compile(r"\.(md5|sha1|sha256|sha512|cdxj?|paths(\.txt)?)(\.gz)?$", re.IGNORECASE)
+#: What is read as a list of inputs.
+_LIST_NAME = re.compile(r"\.paths(\.txt)?(\.gz)?$", re.IGNORECASE)
 _EDGE = 1 << 20
 
 
@@ -42,27 +50,31 @@ class InputFile:
     identity: str
 
 
-def list_inputs(patterns: Sequence[str]) -> list[InputFile]:
+def list_inputs(patterns: Sequence[str], root: Path | None = None) -> list[InputFile]:
     """Resolve paths, directories, globs and `@list.txt` / `*.paths` list files, sorted by name.
 
-    A file reached twice is read once. Raises `WerpError` for a pattern that matches
-    nothing, an unreadable file, a remote address, or an empty list.
+    root: where the entries of lists are; left out, each list's folder.
+
+    A file reached twice is read once. Raises `WerpError` for a pattern that matches nothing, an unreadable
+    file, a remote address, an empty list, or a list of files that are not there.
     """
+    if root is not None and not root.is_dir():
+        raise WerpError(f"--root {root}: no such folder; name the one that the entries of lists are in")
     rooted: dict[Path, Path] = {}  # absolute path -> root
     singles: list[Path] = []
     for pattern in patterns:
-        for path, root in _expand(pattern):
-            if root is None:
+        for path, at in _expand(pattern, root):
+            if at is None:
                 singles.append(path)
             else:
-                rooted.setdefault(path, root)
+                rooted.setdefault(path, at)
     if singles:
         common = Path(os.path.commonpath([path.parent for path in singles]))
         for path in singles:
             rooted.setdefault(path, common)
     if not rooted:
         raise WerpError("--input: no input file given; pass a WARC file, a folder, a glob or a list")
-    names = {path: path.relative_to(root).as_posix() for path, root in rooted.items()}
+    names = {path: path.relative_to(at).as_posix() for path, at in rooted.items()}
     if len(set(names.values())) < len(names):  # two roots hold the same relative name
         common = Path(os.path.commonpath([path.parent for path in rooted]))
         names = {path: path.relative_to(common).as_posix() for path in rooted}
@@ -70,15 +82,13 @@ def list_inputs(patterns: Sequence[str]) -> list[InputFile]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _expand(pattern: str) -> Iterable[tuple[Path, Path | None]]:
+def _expand(pattern: str, listed_in: Path | None) -> Iterable[tuple[Path, Path | None]]:
     if not pattern:
         raise WerpError("--input: an empty name; pass a WARC file, a folder, a glob or a list")
-    if "://" in pattern:
-        raise WerpError(
-            f"--input {pattern}: remote addresses can't be read; copy the files to a local or shared folder"
-        )
-    if pattern.startswith("@") or pattern.endswith((".paths", ".paths.txt")):
-        yield from _expand_list(Path(pattern.removeprefix("@")))
+    refuse_remote("--input", pattern.removeprefix("@"))
+    is_list = pattern.startswith("@") or (_LIST_NAME.search(pattern) and not Path(pattern).is_dir())
+    if is_list and (pattern.startswith("@") or Path(pattern).exists() or not glob.has_magic(pattern)):
+        yield from _expand_list(Path(pattern.removeprefix("@")), listed_in)
         return
     path = Path(pattern)
     if path.is_dir():
@@ -88,7 +98,11 @@ def _expand(pattern: str) -> Iterable[tuple[Path, Path | None]]:
         found = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if _is_input(p))
         if not found:
             raise WerpError(f"--input {pattern}: the glob matches no file (quote it; ** goes into folders)")
-        yield from ((p.absolute(), root) for p in found)
+        for p in found:
+            if _LIST_NAME.search(p.name):
+                yield from _expand_list(p, listed_in)
+            else:
+                yield p.absolute(), root
     elif path.is_file():
         yield path.absolute(), None
     else:
@@ -137,26 +151,46 @@ def _is_input(path: Path) -> bool:
     return path.is_file() or (path.is_symlink() and not path.exists())
 
 
-def _expand_list(listing: Path) -> Iterable[tuple[Path, Path | None]]:
+def _expand_list(listing: Path, root: Path | None) -> Iterable[tuple[Path, Path | None]]:
+    at = listing.parent if root is None else root
+    entries = _entries(listing)
+    if not entries:
+        raise WerpError(f"--input {listing}: the list names no file; write one a line")
+    for number, entry in entries:
+        try:
+            refuse_remote(f"--input {listing}, line {number}:", entry)
+        except WerpError as error:
+            remote = sum("://" in other for _, other in entries)
+            raise WerpError(f"{error}; such are {remote:,} of {len(entries):,} entries") from error
+    missing = [(number, entry) for number, entry in entries if not (at / entry).is_file()]
+    if missing:
+        number, entry = missing[0]
+        origin = "the list's folder" if root is None else "--root"
+        raise WerpError(
+            f"--input {listing}, line {number}: no such file: {at / entry}; {len(missing):,} of"
+            f" {len(entries):,} entries are not there; entries are taken from {origin}: fetch them into it,"
+            " name the right --root, or mend or take out the lines"
+        )
+    for _, entry in entries:
+        inside = not Path(entry).is_absolute() and ".." not in Path(entry).parts
+        yield (at / entry).absolute(), at.absolute() if inside else None
+
+
+def _entries(listing: Path) -> list[tuple[int, str]]:
+    """(line number, entry) of a list, which may be packed by gzip as Common Crawl's are."""
     try:
-        lines = listing.read_text("utf-8").splitlines()
+        data = listing.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        lines = data.decode("utf-8-sig").splitlines()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise WerpError(f"--input {listing}: the list's gzip is damaged ({error}); fetch it anew") from error
     except OSError as error:
         raise WerpError(f"--input {listing}: the list can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise WerpError(f"--input {listing}: a list is UTF-8 text, a file a line: {error}") from error
-    entries = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    entries = [(number, entry) for number, entry in entries if entry and not entry.startswith("#")]
-    if not entries:
-        raise WerpError(f"--input {listing}: the list names no file; write one a line")
-    for number, entry in entries:
-        path = listing.parent / entry
-        if not path.is_file():
-            raise WerpError(
-                f"--input {listing}, line {number}: no such file: {path}; entries are taken from the list's"
-                " folder; mend or take out the line"
-            )
-        inside = not Path(entry).is_absolute() and ".." not in Path(entry).parts
-        yield path.absolute(), listing.parent.absolute() if inside else None
+    found = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    return [(number, entry) for number, entry in found if entry and not entry.startswith("#")]
 
 
 def _glob_root(pattern: str) -> Path:

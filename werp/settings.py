@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from werp.errors import WerpError, from_os, nearest
+from werp.local import refuse_remote
 
 #: A place in the settings, as pydantic gives it.
 Location = tuple[int | str, ...]
@@ -43,6 +44,7 @@ def read_settings(name_or_path: str, package: str, kind: str) -> tuple[dict[str,
 
     kind: what it is, as in `--recipe`. Raises `WerpError` where there is none, or it is no YAML mapping.
     """
+    refuse_remote(f"--{kind}", name_or_path)
     where, place = f"{kind} {name_or_path}", files(package).joinpath(f"{name_or_path}.yaml")
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
         where, place = name_or_path, Path(name_or_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval_harness.errors import EvalError
+from eval_harness.local import refuse_remote
 
 if TYPE_CHECKING:
     from eval_harness.adapters.torch_model import TorchModel
@@ -20,6 +21,7 @@ def load_model(folder: str, device: str = "auto", dtype: str = "auto") -> TorchM
     device: cpu, cuda or auto. dtype: float32, bfloat16 or auto, bfloat16 on a GPU.
     Raises EvalError for a folder that is neither, a device that is not there, an unknown name.
     """
+    refuse_remote("--model", folder)
     if dtype not in DTYPES:
         raise EvalError(f"--dtype: {dtype!r} is none of {', '.join(DTYPES)}")
     if device not in {"cpu", "cuda", "auto"}:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from werp.errors import WerpError
+from werp.local import refuse_remote
 from werp.quality.rows import json_lines, no_item, question_and_answer
 
 EVALUATION_SPLITS = ("validation", "test")
@@ -28,6 +29,10 @@ def find_benchmarks(named: str | None) -> Path:
     places = [named, os.environ.get("WERP_BENCHMARKS")]
     if os.environ.get("WERP_DATA"):
         places.append(str(Path(os.environ["WERP_DATA"]) / "benchmarks"))
+    for flag, place in zip(
+        ("recipe field decontaminate.benchmarks:", "WERP_BENCHMARKS"), places, strict=False
+    ):
+        refuse_remote(flag, place or "")
     for place in places:
         if place and benchmark_files(Path(place)):
             return Path(place)

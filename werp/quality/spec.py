@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from werp.errors import WerpError, nearest
+from werp.local import refuse_remote
 from werp.settings import Location, carried, explained, read_settings, setting
 
 _PRESETS = "werp.quality.presets"
@@ -193,6 +194,7 @@ def _keys_at(location: Location) -> list[str]:
 def filled_in(path: str) -> str:
     """A path with ${VARIABLES} from the environment; an unset one is an error."""
     filled = os.path.expandvars(path)
+    refuse_remote("path", filled)
     unset = re.search(r"\$\{?(\w+)\}?", filled)
     if unset:
         raise WerpError(

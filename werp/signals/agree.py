@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from werp.decide import decide
 from werp.edits import apply_edits
+from werp.local import refuse_remote
 from werp.recipe import Recipe
 from werp.signals import agree_dclm
 from werp.signals.base import EditRule, Rule
@@ -162,6 +163,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--lists", nargs=3, help="list files, for datatrove: words, soft words, substrings")
     parser.add_argument("--differences", type=Path, help="write one JSON line for each difference")
     options = parser.parse_args(arguments)
+    if options.differences:
+        refuse_remote("--differences", options.differences)
 
     urls, texts = map(list, zip(*documents(options.run), strict=True))
     if options.dclm:

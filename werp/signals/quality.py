@@ -29,6 +29,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from werp.errors import WerpError, nearest
+from werp.local import refuse_remote
 from werp.signals.base import Check, Rule
 from werp.signals.batch import TextBatch
 from werp.signals.own import find_function
@@ -154,6 +155,7 @@ class Quality(Rule):
 
 def model_path(model: str) -> Path:
     """The file of a model given by name or path; `WerpError` names what there is."""
+    refuse_remote("recipe field quality.models:", model)
     if model.endswith((".bin", ".ftz")):
         if not Path(model).is_file():
             raise WerpError(
@@ -172,7 +174,7 @@ def model_path(model: str) -> Path:
 
 def is_file(model: str) -> bool:
     """Whether a model is a file, or one of the package's; else it is `module:function`."""
-    return ":" not in model or model.endswith((".bin", ".ftz"))
+    return ":" not in model or "://" in model or model.endswith((".bin", ".ftz"))
 
 
 def check_models(quality: Quality) -> None:

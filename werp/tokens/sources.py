@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from werp.errors import WerpError
+from werp.local import refuse_remote
 from werp.read.records import Damage
 from werp.read.rows import PACKED, is_rows, is_rows_in_folder, refusal, rows, schema_of, text_of, value_of
 
@@ -41,6 +42,7 @@ def input_files(patterns: list[str]) -> list[Path]:
     """
     files: dict[Path, Path] = {}  # by where they are
     for pattern in patterns:
+        refuse_remote("--input", pattern)
         path = Path(pattern)
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if is_in_folder(p.relative_to(path), p) and p.is_file())

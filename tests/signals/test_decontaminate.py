@@ -122,6 +122,7 @@ def test_keys_follow_what_is_searched_for(benchmarks: str, tmp_path: Path) -> No
     names = signals_schema([rule]).names
     assert names == [
         "id",
+        "failure",
         "decontaminate.hits",
         "decontaminate.cuts",
         "decontaminate.arc_easy",

@@ -162,6 +162,8 @@ def _announce(plan: Plan) -> None:
         f" rules {', '.join(rule.rule for rule in plan.recipe.measured()) or 'none'};"
         f" run key {plan.run.run_key[:16]}, output {plan.run.output}"
     )
+    for named, kinds in plan.lists.items():
+        say(f"list {named}: {', '.join(f'{count:,} {kind}' for kind, count in kinds.items()) or 'no entry'}")
 
 
 if __name__ == "__main__":

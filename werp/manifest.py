@@ -49,6 +49,7 @@ def manifest_of(
         "documents": sum(meta.documents for meta, _ in metas),
         "kept_text_bytes": sum(verdict.kept_bytes for verdict in verdicts),
         "casualties": dict(sorted(sum((Counter(meta.casualties) for meta, _ in metas), Counter()).items())),
+        "lists": plan.lists,
         "quality": settled,
         "contamination": _contamination(verdicts),
         "dedup": {name: figure for name, figure in dedup.items() if name != "retraction_files"},

@@ -11,7 +11,9 @@ import pyarrow as pa
 from werp.errors import WerpError, nearest
 from werp.extract.prefilters import LanguagePrefilter
 from werp.language import labels
+from werp.lists import read_list
 from werp.recipe import Recipe
+from werp.signals.c4 import C4
 from werp.signals.chain import signals_schema
 from werp.signals.decontaminate import Decontaminate
 from werp.signals.exact import Exact
@@ -19,6 +21,7 @@ from werp.signals.language import Language
 from werp.signals.minhash import MinHash
 from werp.signals.own import Own
 from werp.signals.quality import check_models
+from werp.signals.url import UrlLists
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -30,6 +33,24 @@ def check_recipe(recipe: Recipe) -> None:
         if isinstance(rule, Decontaminate):
             rule.check_benchmarks()
     _check_signals(recipe)
+
+
+def lists_read(recipe: Recipe) -> dict[str, dict[str, int]]:
+    """Of each list file that the recipe names, `rule.field file`, the number of entries of each kind.
+
+    Reads them; `WerpError` names file, line and remedy where that can't be done.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for rule in (*recipe.prefilters, *recipe.rules):
+        if isinstance(rule, UrlLists):
+            found |= {
+                f"{rule.rule}.{name} {getattr(rule, name)}": kinds
+                for name, kinds in rule.lists_read().items()
+            }
+        if isinstance(rule, C4) and rule.bad_words is not None:
+            words = read_list("c4.v1.bad_words", rule.bad_words, str)
+            found[f"c4.v1.bad_words {rule.bad_words}"] = {"words": len(words)}
+    return found
 
 
 def _check_languages(recipe: Recipe) -> None:

@@ -36,7 +36,7 @@ from werp.errors import WerpError, nearest
 from werp.inputs import InputFile
 from werp.keys import hash_of, source_hash
 from werp.manifest import manifest_of
-from werp.preflight import check_recipe
+from werp.preflight import check_recipe, lists_read
 from werp.progress import Heartbeat, Work, counted, say, stage
 from werp.quality.cuts import cuts_of
 from werp.read.rows import check_columns
@@ -97,6 +97,7 @@ class Plan:
     earlier: list[EarlierRun] = field(default_factory=list)
     found_documents: dict[int, tuple[Path, Path]] = field(default_factory=dict)
     found_signals: dict[int, Path] = field(default_factory=dict)
+    lists: dict[str, dict[str, int]] = field(default_factory=dict)  # see `werp.preflight.lists_read`
     peak_rss_mb: float = 0.0  # of any task's process so far
 
     @property
@@ -136,7 +137,7 @@ def make_plan(recipe: Recipe, files: list[InputFile], output: Path, options: Opt
             f"--output {output}: holds a finished run of recipe {manifest.get('recipe', {}).get('name')} over"
             " other inputs, settings or package sources; choose another --output, or --force to replace it"
         )
-    plan = Plan(recipe, units, run, options, earlier)
+    plan = Plan(recipe, units, run, options, earlier, lists=lists_read(recipe))
     if not (options.force and options.start_from is None):
         _find_stored(plan)
     return plan

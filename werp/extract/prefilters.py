@@ -67,6 +67,10 @@ class UrlPrefilter(UrlLists, PagePrefilter):
         threshold = None if check.threshold is None else str(check.threshold)
         return Skipped(f"{self.rule}.{check.key}", value, threshold)
 
+    def lists_read(self) -> dict[str, dict[str, int]]:
+        """See `Url.lists_read`."""
+        return self._rule.lists_read()
+
     def model_post_init(self, context: Any) -> None:
         """Make the rule once: it keeps its lists."""
         object.__setattr__(self, "_url", Url(**self.model_dump(exclude={"rule"})))

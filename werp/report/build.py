@@ -58,6 +58,7 @@ def _render(run: FinishedRun, facts: Facts) -> str:
     languages = sorted(facts.languages.items(), key=lambda item: (-_pages(item[1]), item[0]))[:25]
     clusters = manifest.get("dedup", {}).get("worst", [])
     manifest.setdefault("contamination", {})  # a run of before
+    manifest.setdefault("lists", {})
     shown = {"edits": facts.edits, "clusters": clusters, "contamination": manifest["contamination"]}
     page = _environment().from_string(files("werp.report").joinpath("page.html").read_text("utf-8"))
     return page.render(

@@ -8,10 +8,9 @@ The lists are their publishers' and none is shipped; `werp.lists` says where the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -19,6 +18,7 @@ from pydantic import BaseModel, Field
 from werp.lists import list_digest, read_list
 from werp.signals.base import Check, Rule
 from werp.signals.batch import TextBatch
+from werp.signals.domain_list import read_domains
 
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 _JOINTS = str.maketrans("", "", "-._ ")
@@ -28,13 +28,17 @@ _LISTS = ("blocked_domains", "blocked_words", "soft_words", "blocked_substrings"
 class UrlLists(BaseModel):
     """The lists of `url.v1`, which its prefilter has too."""
 
-    blocked_domains: str | None = Field(None, description="list file: domains and hosts that drop")
+    blocked_domains: str | None = Field(None, description="list file: hosts, pages, rules that drop")
     blocked_words: str | None = Field(None, description="list file: words of which one drops")
     soft_words: str | None = Field(
         None, description="list file: words of which more than max_soft_words drop"
     )
     max_soft_words: int = Field(1, ge=0, description="most distinct soft words kept")
     blocked_substrings: str | None = Field(None, description="list file: strings of which one drops")
+
+    def lists_read(self) -> dict[str, dict[str, int]]:
+        """The number of entries of each kind in each list that is given; raises as `Url.measure` does."""
+        raise NotImplementedError
 
 
 class Url(UrlLists, Rule):
@@ -44,7 +48,7 @@ class Url(UrlLists, Rule):
     Each list is a file as `werp.lists` describes it, read once for a rule object; one that cannot be read
     raises WerpError with field, path and remedy.
 
-    domains: the host or any parent of it is an entry, `www.` ignored on both sides.
+    domains: hosts, pages and exceptions as `werp.signals.domain_list` reads them, `www.` of the URL ignored.
     words: a whole word of the URL cut at everything but letters and digits; entries lose the rest likewise.
     substrings: anywhere in the URL once `-`, `.`, `_` and spaces are taken out, of entries likewise.
     """  # fmt: skip
@@ -58,12 +62,12 @@ class Url(UrlLists, Rule):
 
     def measure(self, batch: TextBatch) -> dict[str, pa.Array]:
         """Match each address against the lists that are given."""
-        domains, words, soft, substrings = self._entries
+        words, soft, substrings = self._entries
         urls = [url.lower() for url in batch.urls]
         found = [set(_NOT_A_WORD.split(url)) for url in urls] if words or soft else [set() for _ in urls]
         hits = [None if self.soft_words is None else len(words_of_url & soft) for words_of_url in found]
         columns = {
-            "blocked_domain": [_parent_in(domains, url) for url in urls] if domains else [None] * len(urls),
+            "blocked_domain": self._domains(batch.urls),
             "blocked_word": [min(words_of_url & words, default=None) for words_of_url in found],
             "blocked_substring": [substrings.first_in(url) if substrings else None for url in urls],
         }
@@ -91,41 +95,49 @@ class Url(UrlLists, Rule):
         )
         return [check for path, check in every if path is not None]
 
+    def lists_read(self) -> dict[str, dict[str, int]]:
+        """See `UrlLists.lists_read`."""
+        found: dict[str, dict[str, int]] = {}
+        if self.blocked_domains is not None:
+            found["blocked_domains"] = read_domains(
+                f"{self.rule}.blocked_domains", self.blocked_domains
+            ).summary()
+        for name in ("blocked_words", "soft_words"):
+            if getattr(self, name) is not None:
+                found[name] = {"words": len(self._list(name, _word))}
+        if self.blocked_substrings is not None:
+            found["blocked_substrings"] = {"strings": len(self._list("blocked_substrings", _joined))}
+        return found
+
+    def _domains(self, urls: Sequence[str]) -> list[str | None]:
+        if self.blocked_domains is None:
+            return [None] * len(urls)
+        domains = read_domains(f"{self.rule}.blocked_domains", self.blocked_domains)
+        return [domains.first(url) for url in urls]
+
     def _list(self, field: str, clean: Callable[[str], str]) -> frozenset[str]:
-        return read_list(f"{self.rule}.{field}", getattr(self, field), clean)
+        return read_list(f"{self.rule}.{field}", getattr(self, field), clean, cut_comments=True)
 
     @cached_property
-    def _entries(self) -> tuple[frozenset[str], frozenset[str], frozenset[str], _Substrings | None]:
-        substrings = self._list("blocked_substrings", lambda entry: entry.translate(_JOINTS))
+    def _entries(self) -> tuple[frozenset[str], frozenset[str], _Substrings | None]:
+        substrings = self._list("blocked_substrings", _joined)
         return (
-            self._list("blocked_domains", _host),
-            self._list("blocked_words", lambda entry: _NOT_A_WORD.sub("", entry)),
-            self._list("soft_words", lambda entry: _NOT_A_WORD.sub("", entry)),
+            self._list("blocked_words", _word),
+            self._list("soft_words", _word),
             _Substrings(substrings) if substrings else None,
         )
 
 
-def _host(url: str) -> str:
-    """Host of a lower-case URL or of a bare host, without `www.`; empty when there is none.
-
-    >>> _host("https://www.example.org:80/x"), _host("example.org")
-    ('example.org', 'example.org')
-    """
-    try:
-        host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
-    except ValueError:  # e.g. a broken IPv6 address
-        return ""
-    return host.strip(".").removeprefix("www.")
+def _word(entry: str) -> str:
+    """A listed word as the words of an address are: `ValueError` for one that none can be."""
+    if not entry.isascii():
+        raise ValueError(f"{entry!r}: an address has the words of a-z and 0-9 alone; take the line out")
+    return _NOT_A_WORD.sub("", entry)
 
 
-def _parent_in(domains: frozenset[str], url: str) -> str | None:
-    """The longest of a URL's host and its parents that is an entry."""
-    host = _host(url)
-    while host:
-        if host in domains:
-            return host
-        host = host.partition(".")[2]
-    return None
+def _joined(entry: str) -> str:
+    """A listed string without joints, as addresses are searched."""
+    return entry.translate(_JOINTS)
 
 
 class _Substrings:

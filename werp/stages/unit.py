@@ -17,7 +17,8 @@ from werp.tables import SCHEMA_VERSION
 
 #: The sources that a table follows from, beside the libraries in its key.
 _DOCUMENT_SOURCES = (
-    "read", "extract", "pages.py", "language.py", "lists.py", "signals/url.py", "tables.py", "clock.py",
+    "read", "extract", "pages.py", "language.py", "lists.py", "signals/url.py", "signals/domain_list.py",
+    "signals/list_lines.py", "tables.py", "clock.py",
     "stages/documents.py",
 )  # fmt: skip
 _EDIT_SOURCES = ("edits.py", "signals", "decontaminate")

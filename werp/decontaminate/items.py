@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from werp.decontaminate.tokens import tokenise
 from werp.errors import WerpError
 from werp.local import refuse_remote
 from werp.quality.rows import json_lines, no_item, question_and_answer
 
 EVALUATION_SPLITS = ("validation", "test")
+_ASKS = 6  # tokens of the shortest end of a question that can be told from other text
+_SENTENCE_END = re.compile(r"[.?!:]\s+|[。？！]\s*|\n+")
 
 
 class Item(NamedTuple):
-    """One item: its name `split/id`, the question as one text, the gold answer ("" where it is inside)."""
+    """One item: its name `split/id`, context and question in one, the gold answer ("" where it is inside).
+
+    asks: the end of `question` that asks, without the context or the passage before it; "" means all of it.
+    """
 
     task: str
     name: str
     question: str
     answer: str
+    asks: str = ""
 
 
 def find_benchmarks(named: str | None) -> Path:
@@ -80,4 +88,17 @@ def _item(row: dict[str, Any], where: str) -> Item:
         # The published sentence has the answer in its blank; that is what a page would quote.
         question, answer = question.replace("_", answer), ""
     context = row.get("context")
-    return Item(task, name, f"{context} {question}" if context else question, answer)
+    asks = question if context else _last_sentence(question)
+    return Item(task, name, f"{context} {question}" if context else question, answer, asks)
+
+
+def _last_sentence(question: str) -> str:
+    """The last sentence of a question, with those before it until it has six words or ten characters alone.
+
+    A passage is often part of the question; who quotes the passage does not ask.
+    """
+    begins = [0, *(found.end() for found in _SENTENCE_END.finditer(question))]
+    for begin in reversed(begins):
+        if len(tokenise([question[begin:]])[0]) >= _ASKS:
+            return question[begin:]
+    return question

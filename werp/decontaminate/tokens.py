@@ -1,11 +1,14 @@
 """Tokens of contamination matching: runs of letters and digits in lower case, whatever stands between them.
 
-Punctuation, case, line ends and apostrophes (`don't` is `dont`) never hide a copy. Native, over code points
- end to end, as `werp.signals.words` splits them.
+Punctuation, case, width, line ends and apostrophes (`don't` is `dont`) never hide a copy. Scripts that are
+written without spaces (Han, kana, Thai, Lao, Khmer, Burmese and their relatives) have a token a character: a
+run would be a sentence, and no two of them equal. Native, over code points end to end, as
+`werp.signals.words` splits them.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
@@ -21,15 +24,29 @@ _SEED = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _HIGH = np.uint64(32)
 _SKIPPED = 1  # a character that neither ends a token nor is part of it
+_ALONE = np.uint32(1 << 31)  # set where a character is a token
+#: Blocks of Unicode whose scripts have no spaces between words: first and last code point.
+_UNSPACED = (
+    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19DF), (0x1A20, 0x1AAF),
+    (0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF),
+    (0xA9E0, 0xA9FF), (0xAA60, 0xAADF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x20000, ch.TABLE_SIZE - 1),
+)  # fmt: skip
 
 
 @cache
 def fold_table() -> npt.NDArray[np.uint32]:
-    """Of every code point its lower-case form; 0 ends a token, 1 is passed over (apostrophes, marks)."""
+    """Of every code point its plain lower-case form, with a bit where it is a token of its own.
+
+    0 ends a token, 1 is passed over (apostrophes, marks).
+    """
     bits = ch.character_table()
     table = np.zeros(ch.TABLE_SIZE, np.uint32)
     for code in np.flatnonzero(bits & ch.ALNUM).tolist():
-        table[code] = ord(chr(code).lower()[0])
+        plain = unicodedata.normalize("NFKC", chr(code)).lower()
+        table[code] = ord(plain if len(plain) == 1 else chr(code).lower()[0])
+    for first, last in _UNSPACED:
+        letters = first + np.flatnonzero(table[first : last + 1])
+        table[letters] |= _ALONE
     table[np.flatnonzero(bits & ch.MARK)] = _SKIPPED
     table[[ord(c) for c in "'’\u00ad\u200b"]] = _SKIPPED
     table.setflags(write=False)
@@ -39,6 +56,8 @@ def fold_table() -> npt.NDArray[np.uint32]:
 @native
 def _tokens(codes: Any, text_offsets: Any, table: Any) -> Any:
     size = len(codes) // 2 + 1 + len(text_offsets)
+    for c in codes:
+        size += c < len(table) and table[c] >= _ALONE
     hashes, starts, ends = np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(size, np.int32)
     offsets = np.zeros(len(text_offsets), np.int64)
     n = 0
@@ -47,7 +66,15 @@ def _tokens(codes: Any, text_offsets: Any, table: Any) -> Any:
         for i in range(text_offsets[t], text_offsets[t + 1]):
             c = codes[i]
             folded = table[c] if c < len(table) else np.uint32(0)
-            if folded > _SKIPPED:
+            if folded >= _ALONE:
+                if inside:
+                    hashes[n] = h ^ (h >> _HIGH)
+                    n += 1
+                    inside = False
+                h, starts[n], ends[n] = (_SEED ^ np.uint64(folded)) * _PRIME, i, i + 1
+                hashes[n] = h ^ (h >> _HIGH)
+                n += 1
+            elif folded > _SKIPPED:
                 if not inside:
                     inside, h, starts[n] = True, _SEED, i
                 h = (h ^ np.uint64(folded)) * _PRIME
@@ -70,3 +97,11 @@ def tokenise(texts: Sequence[str]) -> tuple[Any, Any, Any, Any]:
     """
     text_offsets = np.fromiter(accumulate(map(len, texts), initial=0), np.int64, len(texts) + 1)
     return _tokens(code_points("".join(texts)), text_offsets, fold_table())  # type: ignore[no-any-return]
+
+
+def share_alone(text: str) -> float:
+    """The share of a text's letters and digits that are tokens of their own, 0-1."""
+    codes = code_points(text)
+    folded = fold_table()[codes[codes < ch.TABLE_SIZE]]
+    letters = folded > _SKIPPED
+    return float((folded[letters] >= _ALONE).mean()) if letters.any() else 0.0

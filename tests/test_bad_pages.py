@@ -27,6 +27,7 @@ from werp.finished import open_run
 from werp.inputs import list_inputs
 from werp.recipe import Recipe
 from werp.refine import Options, make_plan, refine
+from werp.signals.batch import TextBatch
 from werp.signals.c4 import C4
 
 _SECONDS = 1.0
@@ -129,7 +130,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A module of bad functions, and steps of the package that stumble over marked pages."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "bad_rules.py").write_text(_MODULE)
-    parse, skips, edits = werp.pages.parse_http, MimePrefilter.skips, C4.edits_of
+    parse, skips, edits = werp.pages.parse_http, MimePrefilter.skips, C4.edits
 
     def bad_parse(block: bytes, **options: Any) -> Any:
         if b"read-hang" in block:
@@ -145,20 +146,21 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             return bad_skips(self, url, mime, html)
         return skips(self, url, mime, html)
 
-    def bad_edits(self: C4, text: str) -> list[Span]:
-        if "edit-hang" in text:
-            time.sleep(600)
-        if "edit-memory" in text:
-            raise MemoryError
-        if "edit-raise" in text:
-            raise KeyError("edit")
-        return edits(self, text)
+    def bad_edits(self: C4, batch: TextBatch) -> list[list[Span]]:
+        for text in batch.texts:
+            if "edit-hang" in text:
+                time.sleep(600)
+            if "edit-memory" in text:
+                raise MemoryError
+            if "edit-raise" in text:
+                raise KeyError("edit")
+        return edits(self, batch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         patch.setattr(werp.pages, "parse_http", bad_parse)
         patch.setattr(MimePrefilter, "skips", bad_skips)
-        patch.setattr(C4, "edits_of", bad_edits)
+        patch.setattr(C4, "edits", bad_edits)
         yield
     sys.modules.pop("bad_rules", None)
 

@@ -8,6 +8,7 @@ STEP = ("tests/models/test_optimizer.py", "tests/models/test_resume.py", "tests/
 TRAINER = ("tests/models/test_resume.py", "tests/models/test_rates.py", "tests/models/test_train.py", "-k",
            "not fused and not command_line and not terminal")  # fmt: skip
 STOPPING = ("tests/models/test_stopping.py",)
+RATES = ("tests/models/test_rates.py",)
 WINDOWS = ("tests/models/test_windows.py",)
 DECODER = ("tests/models/test_decoder.py", "tests/models/test_parity.py")
 LADDER = ("tests/models/test_ladder.py", "tests/models/test_decoder.py")
@@ -90,8 +91,8 @@ CHANGES = [
     # The decoder.
     Change("rope-of-another-base", "models/decoder.py", "ROPE_BASE = 10_000.0", "ROPE_BASE = 500_000.0", DECODER),
     Change("norm-of-another-epsilon", "models/decoder.py", "NORM_EPS = 1e-6", "NORM_EPS = 1e-5", DECODER),
-    Change("weights-twice-as-large", "models/decoder.py", "INIT_SD = 0.02", "INIT_SD = 0.04", DECODER),
-    Change("weights-not-cut", "models/decoder.py", "a=-3 * INIT_SD, b=3 * INIT_SD", "a=-1.0, b=1.0", DECODER),
+    Change("weights-twice-as-large", "models/decoder.py", "INIT_SD = 0.02", "INIT_SD = 0.04", RATES),
+    Change("weights-not-cut", "models/decoder.py", "a=-3 * INIT_SD, b=3 * INIT_SD", "a=-1.0, b=1.0", RATES),
     Change("rope-turns-back", "models/decoder.py", "torch.cat((-second, first)", "torch.cat((second, -first)",
            DECODER),
     Change("documents-see-the-future", "models/decoder.py", "(causal_TT & (", "((", DECODER),

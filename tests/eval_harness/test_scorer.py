@@ -137,6 +137,9 @@ def test_a_small_window_drops_the_last_shots_and_says_so(tmp_path: Path) -> None
     assert first.log_p[1] == pytest.approx(scratch.score(kept, " no way")[0], abs=BOUND)
     one_more = "".join(shots[: first.shots + 1]) + short.contexts[0] + " no way"
     assert len(model.encode([one_more])[0]) - 1 > 90
+    model.window = first.length - 1  # what just fits loses nothing
+    assert Scorer(model).score([short])[0].shots == first.shots
+    model.window = 90
     # Nothing left to drop: scored whole, never cut, longer than the window.
     assert second.shots == 0
     assert second.length - 1 > 90

@@ -111,8 +111,8 @@ def main(
                 limit=limit, partitions=partitions, force=force, documents=tuple(documents or ()),
                 earlier=tuple(earlier or ()), accept=tuple(accept or ()), start_from=start_from,
             )  # fmt: skip
-            files = list_inputs([*inputs, *(more or [])], root)
-            plan = make_plan(load_recipe(recipe, settings), files, output, options)
+            chosen = load_recipe(recipe, settings)
+            plan = make_plan(chosen, list_inputs([*inputs, *(more or [])], root), output, options)
             _announce(plan)
         if not dry_run:
             _refine(plan, workers, watch)

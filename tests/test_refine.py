@@ -69,7 +69,11 @@ def test_a_printed_spec_trains_on_the_demos_run(finished: Path, tmp_path: Path) 
     done = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     card = json.loads((tmp_path / "model" / "card.json").read_text())
-    assert card["held_out"]["roc_auc"] > 0.9
+    dropped = [
+        row for row in table(finished, "ledger") if (row["outcome"], row["stage"]) == ("dropped", "filter")
+    ]
+    assert card["rows"]["positive"] == manifest(finished)["records"]["kept"]
+    assert card["rows"]["negative"] == len({row["id"] for row in dropped}) == 23
 
 
 def expected(sample: Path) -> list[dict[str, Any]]:

@@ -63,8 +63,9 @@ def session(workers: int | None = None, log: Path | None = None) -> Iterator[Spa
             if Watch.current:
                 Watch.current.tasks = lambda: None
             if spark is not None:
-                # Of a Java process that is gone there is nothing to stop; what went wrong is told already.
-                with contextlib.suppress(Py4JError, PySparkException, OSError):
+                # Java may be gone; and a call that was interrupted leaves half an answer behind, which the
+                # next one takes for its own. What went wrong is told already.
+                with contextlib.suppress(Exception):
                     spark.stop()
 
 

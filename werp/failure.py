@@ -21,6 +21,12 @@ _JAVA = (
     " JAVA_HOME to it"
 )
 
+_GONE = "Spark's Java process ended before the job (killed, or out of memory); start again"
+_NOT_BEGUN = (
+    "Spark did not start: its master does not answer, or Java ended; check the address that --master names, and"
+    " that it runs"
+)
+
 #: What Spark says, and what is meant. The first that is found counts.
 _KNOWN = tuple((re.compile(pattern), meaning) for pattern, meaning in (
     (r"No space left on device|Disk quota exceeded",
@@ -56,7 +62,7 @@ _KNOWN = tuple((re.compile(pattern), meaning) for pattern, meaning in (
     (r"JAVA_GATEWAY_EXITED", "Spark's Java process did not start; check Java and spark-submit's options"),
     (r"Answer from Java side is empty|Connection refused|Connection reset|while trying to connect to the Java"
      r"|stopped SparkContext|SparkContext was shut down|network error|while sending or receiving",
-     "Spark's Java process ended before the job (killed, or out of memory); start again"),
+     _GONE),
 ))  # fmt: skip
 
 
@@ -70,8 +76,10 @@ class SparkError(WerpError):
         self.trace = trace
 
 
-def told(text: str, said: str = "") -> WerpError:
-    """The message of a failure. text: of the exception; said: what Spark printed before it."""
+def told(text: str, said: str = "", *, starting: bool = False) -> WerpError:
+    """The message of a failure. text: of the exception; said: what Spark printed before it; starting: whether
+    there was no session yet.
+    """
     own = _OWN_ERROR.findall(text)
     if own:
         return WerpError(own[-1].strip())
@@ -79,6 +87,7 @@ def told(text: str, said: str = "") -> WerpError:
         # What was printed goes first into account: the exception only says that Java has gone.
         found = pattern.search(f"{said[-20_000:]}\n{text}" if "JAVA_GATEWAY" in text else text)
         if found:
+            meaning = _NOT_BEGUN if starting and meaning == _GONE else meaning
             return SparkError(found.expand(meaning) if found.re.groups else meaning, text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     raised = [line for line in lines if ":" in line and _RAISED.match(line)]

@@ -53,9 +53,14 @@ def session(workers: int | None = None, log: Path | None = None) -> Iterator[Spa
             yield spark
         except KeyboardInterrupt:  # Spark's own handler, while it starts
             raise Stopped(signal.SIGINT) from None
-        except (Py4JError, PySparkException, ConnectionError) as error:
+        except Exception as error:
+            stopped = _stopped_behind(error)
+            if stopped is not None:
+                raise stopped from None
+            if not isinstance(error, Py4JError | PySparkException | ConnectionError):
+                raise
             said = log.read_bytes()[before:].decode("utf-8", "replace")
-            failure = told(str(error), said)
+            failure = told(str(error), said, starting=spark is None)
             if isinstance(failure, SparkError):
                 failure.trace = f"{said[-100_000:]}\n{failure.trace}"
             raise failure from error
@@ -67,6 +72,13 @@ def session(workers: int | None = None, log: Path | None = None) -> Iterator[Spa
                 # next one takes for its own. What went wrong is told already.
                 with contextlib.suppress(Exception):
                     spark.stop()
+
+
+def _stopped_behind(error: BaseException | None) -> Stopped | None:
+    """The `Stopped` that an error took the place of: PySpark asks Java on the way up, and gets no answer."""
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__context__
+    return error
 
 
 def _started(workers: int | None, log: Path) -> SparkSession:

@@ -23,8 +23,8 @@ _JAVA = (
 
 _GONE = "Spark's Java process ended before the job (killed, or out of memory); start again"
 _NOT_BEGUN = (
-    "Spark did not start: its master does not answer, or Java ended; check the address that --master names, and"
-    " that it runs"
+    "Spark did not start: its master does not answer, or Java ended; check the address that --master names,"
+    " and that it runs"
 )
 
 #: What Spark says, and what is meant. The first that is found counts.
@@ -87,8 +87,8 @@ def told(text: str, said: str = "", *, starting: bool = False) -> WerpError:
         # What was printed goes first into account: the exception only says that Java has gone.
         found = pattern.search(f"{said[-20_000:]}\n{text}" if "JAVA_GATEWAY" in text else text)
         if found:
-            meaning = _NOT_BEGUN if starting and meaning == _GONE else meaning
-            return SparkError(found.expand(meaning) if found.re.groups else meaning, text)
+            told_as = _NOT_BEGUN if starting and meaning == _GONE else meaning
+            return SparkError(found.expand(told_as) if found.re.groups else told_as, text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     raised = [line for line in lines if ":" in line and _RAISED.match(line)]
     python = [line for line in raised if not line.startswith(("org.", "java.", "py4j."))]

@@ -549,7 +549,7 @@ def test_a_job_shows_files_and_tokens_while_it_runs(
         return said
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("werp.progress._LINE_SECONDS", 0.05)
+        patch.setattr("werp.watch.LINE_SECONDS", 0.05)
         metadata = tokenize(run, tmp_path / "out", vocab_size=300, runner=runner)
     assert f"100 %, 3 of 3 files, 150 documents, {metadata.tokens:,} tokens" in said
     sizes = sum(file.stat().st_size for file in (run / "shards").iterdir())

@@ -178,7 +178,7 @@ def test_a_scikit_learn_model_plugs_in() -> None:
 
 
 def test_bad_scorers_and_names_are_errors() -> None:
-    with pytest.raises(WerpError, match="no finite number"):
+    with pytest.raises(ValueError, match="no finite number"):
         own("broken").measure(batch("a", "b"))
     with pytest.raises(WerpError, match="1 scores for 2 documents"):
         own("short").measure(batch("a", "b"))

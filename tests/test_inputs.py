@@ -97,6 +97,12 @@ def test_identity_follows_content_not_place(crawl: Path, tmp_path: Path) -> None
     assert [(f.name, f.identity) for f in before] == [(f.name, f.identity) for f in after]
     (tmp_path / "moved/b/y.arc").write_bytes(b"b/y.arC")
     assert list_inputs([str(tmp_path / "moved")])[2].identity != before[2].identity
+    large = tmp_path / "large.warc"
+    identities = set()
+    for ends in (b"aa", b"ab", b"ba"):  # the first and the last byte of 3 MiB
+        large.write_bytes(ends[:1] + bytes(3 << 20) + ends[1:])
+        identities.add(list_inputs([str(large)])[0].identity)
+    assert len(identities) == 3
 
 
 def test_what_lies_beside_archives_is_none(crawl: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.job import manifest, table
 from werp.ask.what_if import replayed
+from werp.ask.why import explain
 from werp.edits import apply_edits, spans_of
 from werp.finished import open_run
 from werp.inputs import list_inputs
@@ -181,7 +182,12 @@ def test_every_recipe_has_one_answer(texts: Path, tmp_path: Path, monkeypatch: p
             change = f"rules={json.dumps(recipe.model_dump(mode='json')['rules'])}"
             with replayed(open_run(output), [change], no_session) as answer:
                 asked = [row for unit in answer.tables for row in pq.read_table(unit.ledger).to_pylist()]
-            assert asked == table(output, "ledger")
+            ledger = table(output, "ledger")
+            assert asked == ledger
+            dropped_by = {row["rule"]: row["id"] for row in ledger if row["stage"] in ("language", "filter")}
+            for rule, page in dropped_by.items():  # and `why` holds each page to its own language's limits
+                (found,) = explain(open_run(output), page)
+                assert next(item.rule for item in found.compared if item.holds) == rule
     stages = {name.partition(".")[0] for name in dropped}
     assert {"language", "gopher_quality", "gopher_repetition", "exact", "quality", "vowels"} <= stages
     assert {f"{name}.emptied" for name in EMPTIED} <= set(dropped)

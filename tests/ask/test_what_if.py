@@ -151,7 +151,15 @@ def test_the_command_line_answers_and_refuses(finished: Path) -> None:
     same = ask("diff", finished, finished)
     assert "no page changes sides" in same.output
     for words, says in (
-        (["what-if", "read.max_page_mb=1", "--run", finished], "only a new run can answer"),
+        *(
+            (["what-if", change, "--run", finished], "only a new run can answer")
+            for change in (
+                "read.max_page_mb=1",
+                "extract.extractors=[resiliparse]",
+                "page_seconds=7",
+                "prefilters=[{rule: mime_prefilter.v1}]",
+            )
+        ),
         (["what-if", "gopher_quality.min_word=1", "--run", finished], "did you mean min_words"),
         (["what-if", "gopher_quality.min_words=many", "--run", finished], "gopher_quality"),
         (["diff", finished, finished.parent], "no finished run"),

@@ -83,6 +83,8 @@ def test_half_of_the_eight_grams_is_enough_and_less_is_not(index: Index) -> None
 def test_boilerplate_is_no_question() -> None:
     stem = "Which of the following statements about the figure shown above is most likely to be true"
     items = [Item("mmlu", f"test/{k}", stem, f"the number {k} is odd but not prime") for k in range(6)]
+    five = f"{stem}?{FILLER} Then the number 3 is odd but not prime."
+    assert [rule for _, rule in found(five, build(items[:5]))] == ["13-gram"] * 5
     index = build(items)
     assert found(f"{stem}? Nothing follows from it, the number it is.", index) == []
     assert found(f"{stem}?\nA. the number 3 is odd but not prime", index) == [("test/3", "short")]

@@ -26,7 +26,7 @@ ENGLISH, GERMAN = (
         (b' {"a": 1}', "application/json"), (b'[{"a": 1}]', "application/json"),
         (b'<?xml version="1.0"?>\n<rss version="2.0">', "feed"), (b"<!-- x --><feed xmlns='a'>", "feed"),
         (ENGLISH.encode(), None), (b"<?xml version='1.0'?><!DOCTYPE html><html>", None),
-        (b"{braces} in text", None),
+        (b"{braces} in text", None), (b"<p>A file that begins with %PDF- or GIF89a</p>", None),
     ],
 )  # fmt: skip
 def test_pages_that_are_something_else(body: bytes, kind: str | None) -> None:
@@ -59,6 +59,7 @@ def test_languages() -> None:
     assert english.skips_text("<p>Kurz.</p>") is None  # too little to judge
     # A page of two languages is judged by its whole text, too.
     assert english.skips_text(GERMAN.replace("</p>", "</p>" + ENGLISH * 3)) is None
+    assert english.skips_text(ENGLISH * 4 + GERMAN * 4 + ENGLISH * 4) is None
 
 
 def test_the_guard_says_why_and_goes_on() -> None:

@@ -111,6 +111,9 @@ def pack(records: list[bytes], packing: str) -> bytes:
         "gzip in pieces": lambda: b"".join(
             gzip.compress(b"".join(records)[i : i + 997]) for i in range(0, sum(map(len, records)), 997)
         ),
+        "gzip cut in a block": lambda: (
+            gzip.compress(records[0][:-30]) + gzip.compress(records[0][-30:] + b"".join(records[1:]))
+        ),
         "zstd by record": lambda: b"".join(map(zstd.compress, records)),
         "zstd whole": lambda: zstd.compress(b"".join(records)),
     }[packing]()
@@ -129,7 +132,7 @@ def read(path: Path, **options: Any) -> tuple[list[Record], list[Damage]]:
     )
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("packing", [*PACKINGS, "gzip cut in a block"])
 def test_every_packing_gives_the_same_records(tmp_path: Path, packing: str) -> None:
     records = warc(40)
     (tmp_path / "a.warc").write_bytes(pack(records, packing))
@@ -266,3 +269,7 @@ def test_a_record_above_the_cap_streams_by(tmp_path: Path) -> None:
     assert found[1].url == "https://example.org/0"
     assert damages == []
     assert peak < 16 << 20
+    length = found[1].block_length
+    for cap, whole in ((length, True), (length - 1, False)):
+        found, _ = read(tmp_path / "a.warc.gz", max_block_bytes=cap)
+        assert (found[1].block is not None) == whole

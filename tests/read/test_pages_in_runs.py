@@ -91,6 +91,11 @@ def heads() -> Iterator[tuple[str, Case]]:
     interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     yield "interim", Case(interim + OK + b"\r\n" + HTML)
     yield "not-found", Case(b"HTTP/2 404\r\nContent-Type: text/html\r\n\r\n" + HTML, "http_status")
+    for status, ends in ((299, "page"), (300, "http_status"), (199, "http_status")):
+        yield (
+            f"status-{status}",
+            Case(f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\n\r\n".encode() + HTML, ends),
+        )
     yield "no-blank-line", Case(OK + HTML, casualty="no blank line")
     yield "head-alone", Case(OK[:-2], "empty_body", casualty="no blank line")
     yield "no-head", Case(b"<!DOCTYPE html>\n" + HTML, casualty="head: none")
@@ -129,6 +134,9 @@ def bodies() -> Iterator[tuple[str, Case]]:
         ("gzip-br", brotli.compress(gz(HTML)), "gzip,br"),
     ):
         yield name, Case(coded(body, coding))
+    for more, ends in ((0, "page"), (1, "too_large")):
+        padded = HTML + b" " * ((1 << 20) + more - len(HTML))
+        yield f"cap-and-{more}", Case(OK + b"\r\n" + padded, ends)
     wrong_sum = bytearray(gz(HTML))
     wrong_sum[-5] ^= 1
     for name, body, coding, said in (
@@ -421,7 +429,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         for number, case in enumerate(CASES.values())
     ]
     (folder / "a.warc").write_bytes(b"".join(records))
-    (folder / "recipe.yaml").write_text("name: t\nextract: {extractors: [resiliparse]}")
+    (folder / "recipe.yaml").write_text(
+        "name: t\nread: {max_page_mb: 1}\nextract: {extractors: [resiliparse]}"
+    )
     plan = make_plan(
         load_recipe(str(folder / "recipe.yaml")),
         list_inputs([str(folder / "a.warc")]),

@@ -16,7 +16,7 @@ import pytest
 from tests.job import manifest, table
 from werp.cli import app
 from werp.errors import WerpError
-from werp.finished import open_run
+from werp.finished import draw, open_run
 from werp.inputs import list_inputs
 from werp.recipe import load_recipe
 from werp.refine import Options, make_plan, refine
@@ -140,6 +140,16 @@ def test_nothing_is_fetched(attacked: Path) -> None:
     assert not re.search(r"@import|\bsrc\s*=", re.sub(r">[^<]*<", "><", html))
 
 
+def test_what_line_rules_took_out_is_counted(attacked: Path) -> None:
+    removed = [row["removed"] for row in table(attacked, "documents")]
+    spans = Counter(span["rule"] for own in removed for span in own)
+    documents = Counter(rule for own in removed for rule in {span["rule"] for span in own})
+    assert spans != documents
+    edits = collect(open_run(attacked)).edits
+    assert {rule: edited.spans for rule, edited in edits.items()} == spans
+    assert {rule: edited.documents for rule, edited in edits.items()} == documents
+
+
 def test_a_run_that_keeps_nothing_has_its_report(tmp_path: Path) -> None:
     output = hostile(tmp_path / "in", 10**6)
     assert manifest(output)["records"]["kept"] == 0
@@ -233,8 +243,13 @@ def test_samples_are_drawn_alike_and_shown(finished: Path, tmp_path: Path) -> No
     again = collect(open_run(finished))
     assert first.endings == again.endings
     texts = {row["id"]: row["text"] for row in table(finished, "documents")}
+    ledger = sorted(table(finished, "ledger"), key=lambda row: draw(row["warc_file"], row["warc_offset"]))
     for ending in first.endings:
         assert 1 <= len(ending.samples) <= 6
+        own = (ending.outcome, ending.stage, ending.rule)
+        rows = [row for row in ledger if (row["outcome"], row["stage"], row["rule"]) == own]
+        offsets = [row["warc_offset"] for row in rows[: len(ending.samples)]]
+        assert [sample.row["warc_offset"] for sample in ending.samples] == offsets
         for sample in ending.samples:
             assert (sample.row["outcome"], sample.row["rule"]) == (ending.outcome, ending.rule)
             assert "".join(piece.text for piece in sample.pieces) == texts.get(sample.row["id"], "")

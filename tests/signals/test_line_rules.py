@@ -96,6 +96,8 @@ def test_recipes_set_what_their_sources_set() -> None:
         ("Please enable JavaScript to see this.", None),
         ("We use cookies on this site.", None),
         (f"A word of {'x' * 1001} is too long.", None),
+        (f"A word of {'x' * 1000} is not.", f"A word of {'x' * 1000} is not."),
+        ("Three words stay.", "Three words stay."),
         ("The marks[12] of an article[citation needed] go.", "The marks of an article go."),
         ("", None),
     ],
@@ -132,9 +134,13 @@ def test_refinedweb_lines() -> None:
     text = "\n".join(
         ["LOUD LINE", "12345", "1,234 likes", "Alone", "", "3 items in cart here",
          "The story goes on Read more...",
-         "Sign-in to comment", "A line that stays."]
+         "Sign-in to comment", "A line that stays.", "HALF of it", f"{'w ' * 8}Read more...",
+         f"{'w ' * 9}Read more..."]
     )  # fmt: skip
-    assert edited(rule, text) == "3 here\nThe story goes on\nto comment\nA line that stays."
+    assert edited(rule, text) == (
+        "3 here\nThe story goes on\nto comment\nA line that stays.\nHALF of it\nw w w w w w w w\n"
+        "w w w w w w w w w Read more..."
+    )
     long = "word " * 100 + "\nLOUD LINE OF CAPITALS THAT HAS EIGHT WORDS"
     assert verdict([rule], long) == "refinedweb_lines.v1.max_removed_word_ratio"
     assert signal([rule], long, "refinedweb_lines.removed_word_ratio") == pytest.approx(8 / 108)
@@ -156,17 +162,21 @@ def test_fineweb_quality() -> None:
         == "fineweb_quality.v1.max_short_line_ratio"
     )
     assert signal(rules, f"{long}।\n{long}", "fineweb_quality.line_punct_ratio") == 0.5  # any script's
+    lengths = "\n".join(["x" * 30, "y" * 31, "z" * 30, "z" * 30])
+    assert signal(rules, lengths, "fineweb_quality.short_line_ratio") == 3 / 4
+    assert signal(rules, lengths, "fineweb_quality.char_dup_ratio") == 30 / 121
+    assert signal(rules, "one two\nthree four five", "fineweb_quality.newline_ratio") == 1 / 5
 
 
 def test_masking() -> None:
     rule = Pii.model_validate({})
-    text = "Ask ann@corp.com or bob@x.org at 8.8.8.8, not 192.168.0.1 nor 999.1.1.1."
+    text = "Ask ann@corp.com or bob@x.org at 8.8.8.8 or 1.1.1.1, not 192.168.0.1 nor 999.1.1.1."
     assert edited(rule, text) == (
-        "Ask email@example.com or firstname.lastname@example.org at 22.214.171.124, not 192.168.0.1"
-        " nor 999.1.1.1."
+        "Ask email@example.com or firstname.lastname@example.org at 22.214.171.124 or 126.96.36.199,"
+        " not 192.168.0.1 nor 999.1.1.1."
     )
     assert signal([rule], text, "pii.emails") == 2
-    assert signal([rule], text, "pii.ip_addresses") == 1
+    assert signal([rule], text, "pii.ip_addresses") == 2
 
 
 def test_rules_after_an_edit_measure_the_edited_text() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from warcio.statusandheaders import StatusAndHeaders
@@ -58,6 +59,31 @@ def write_archive(path: Path) -> list[str]:
                 writer.write_record(record)
                 names.append(page)
     return names
+
+
+def test_names_of_tables_follow_all_that_they_hold(tmp_path: Path) -> None:
+    """Another name for every change of what a table holds, the same one for a threshold."""
+    (tmp_path / "a.warc").write_bytes(b"WARC/1.0")
+    files = list_inputs([str(tmp_path / "a.warc")])
+    rules: list[dict[str, Any]] = [{"rule": "length.v1"}, {"rule": "c4.v1"}, {"rule": "gopher_quality.v1"}]
+
+    def names(limit: int | None = None, **changes: Any) -> tuple[str, str]:
+        (unit,) = units_of(files, Recipe.model_validate({"name": "t", "rules": rules} | changes), limit)
+        return unit.documents, unit.signals
+
+    plain = names()
+    both = [
+        names(limit=3), names(page_seconds=7), names(read={"max_page_mb": 1}),
+        names(extract={"extractors": ["resiliparse"]}), names(extract={"caps": {"cpu_seconds": 5}}),
+        names(prefilters=[{"rule": "mime_prefilter.v1"}]), names(segmenter=None),
+        names(rules=[rules[0], rules[1] | {"min_words_per_line": 4}, rules[2]]),
+    ]  # fmt: skip
+    signals = [names(rules=[rules[1], rules[0], rules[2]]),  # the length of the edited text
+               names(rules=[*rules[:2], rules[2] | {"counting": "dclm"}])]  # fmt: skip
+    assert len({documents for documents, _ in (plain, *both)}) == 1 + len(both)
+    assert len({name for _, name in (plain, *both, *signals)}) == 1 + len(both) + len(signals)
+    assert {documents for documents, _ in signals} == {plain[0]}
+    assert names(rules=[rules[0] | {"min_words": 9}, rules[1], rules[2] | {"min_words": 9}]) == plain
 
 
 def test_hostile_pages_cost_themselves_alone(tmp_path: Path) -> None:

@@ -202,6 +202,10 @@ SHORT = (
 #: A page full of text of which jusText keeps one paragraph, under a tenth.
 PARTS = "".join(f"<div><a href='/{n}'>Part {n}</a>: wall, stone, harbour, council</div>" for n in range(150))
 SPARSE = f"<html><body><article><p>{FILLER}</p>{PARTS}</article></body></html>"
+#: Pages of menus, with one paragraph that all three extractors find, and with a word that jusText leaves out.
+MENU = "".join(f"<li><a href='/{n}'>Harbour, wall and council {n}</a></li>" for n in range(300))
+MENUS = f"<html><body><nav><ul>{MENU}</ul></nav><article><p>{FILLER}</p></article></body></html>"
+MENUS_AND_WORD = MENUS.replace("</p></article>", "</p><p>Short.</p></article>")
 HIDDEN = f"<html><body><p>{FILLER} &lt;/s&gt; {GERMAN * 40}</p></body></html>"
 LABELS = (
     "<html><body><p>"
@@ -302,6 +306,7 @@ def test_who_gave_up_and_how(tmp_path: Path) -> None:
         "sparse": SPARSE,
         "nothing": "<html><body><p>.</p><p></p></body></html>",
     }
+    pages |= {"menus": MENUS, "menus-and-word": MENUS_AND_WORD}
     pages |= {"good": article("x"), "blank": "<html><body><p> </p></body></html>", "hidden": HIDDEN}
     found = refined(
         tmp_path / "run", pages, extract={"extractors": ["justext", "trafilatura", "resiliparse"]}
@@ -313,6 +318,10 @@ def test_who_gave_up_and_how(tmp_path: Path) -> None:
     cause = f"justext: almost_empty: {len(FILLER.strip())} of "
     assert (found["sparse"].record["casualty"] or "").startswith(cause)
     assert "Part 149" in (found["sparse"].text or "")
+    # Of texts that are all too short the longest is taken, the first of equals.
+    for name, first in (("menus", "justext"), ("menus-and-word", "resiliparse")):
+        assert (found[name].record["casualty"] or "").count("almost_empty") == 3
+        assert (found[name].extractor or "").startswith(first)
     blank = found["blank"].record
     assert (blank["outcome"], blank["stage"], blank["rule"]) == ("dropped", "extract", "empty")
     assert blank["casualty"] == "justext: empty; trafilatura: empty; resiliparse: empty"

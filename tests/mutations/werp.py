@@ -7,7 +7,7 @@ from tests.mutations import Change
 HTTP = ("tests/read/test_http.py",)
 ARCHIVE = ("tests/read/test_archive.py",)
 PAGES = ("tests/read/test_pages_in_runs.py",)
-GUARD = ("tests/extract/test_guard.py", "-k", "next or recycling or supervisor")
+GUARD = ("tests/extract/test_guard.py", "tests/extract/test_pages.py", "-k", "next or supervisor or gave_up")
 PREFILTERS = ("tests/extract/test_prefilters.py",)
 LINES = ("tests/signals/test_line_rules.py",)
 REPETITION = ("tests/signals/test_gopher_repetition.py",)

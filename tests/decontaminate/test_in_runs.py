@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.job import table
+from tests.job import manifest, table
 from werp.inputs import list_inputs
 from werp.quality.rows import json_lines
 from werp.recipe import Recipe
@@ -64,7 +65,7 @@ def hits(folder: Path, texts: list[str]) -> list[list[str]]:
     (folder / "benchmarks" / "all.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     (folder / "x.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
     rule = {"rule": "decontaminate.v1", "action": "report", "benchmarks": str(folder / "benchmarks")}
-    recipe = Recipe.model_validate({"name": "found", "rules": [rule]})
+    recipe = Recipe.model_validate({"name": "found", "rules": [rule], "dedup": [{"rule": "exact.v1"}]})
     refine(None, make_plan(recipe, list_inputs([str(folder / "x.jsonl")]), folder / "out", Options()))
     return [
         sorted({hit["task"] for hit in row["decontaminate.hits"]}) for row in table(folder / "out", "signals")
@@ -93,8 +94,14 @@ def test_an_item_is_found_and_its_source_is_none(
         (f"{PASSAGE} Yes. No. The lock was open again in 1852.", []),
         (f"{PENICILLIN}是的，不是。", []),
     ]
+    wanted.append(wanted[len(pages)])  # a copy, which deduplication drops
     found = hits(tmp_path, [text for text, _ in wanted])
     wrong = [
         (text[690:900], tasks, own) for (text, tasks), own in zip(wanted, found, strict=True) if tasks != own
     ]
     assert wrong == []
+    pages_of = Counter(task for _, tasks in wanted for task in tasks)
+    kept_of = pages_of - Counter(wanted[-1][1])
+    assert manifest(tmp_path / "out")["contamination"] == {
+        task: {"documents": count, "kept": kept_of[task]} for task, count in pages_of.items()
+    }

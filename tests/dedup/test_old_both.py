@@ -110,9 +110,10 @@ def test_a_paragraph_at_the_threshold_stays_and_one_above_goes(tmp_path: Path) -
     first = " ".join(words)  # 100 n-grams
     at = " ".join([*words[:92], *"abcdefghijklmnopqrst"])
     above = " ".join([*words[:93], *"ABCDEFGHIJKLMNOPQRS"])
+    tail = " ".join([*words[81:93], *"ABCDEFGHIJKLMNOPQRS"])  # its n-grams went unseen: the page stays
     # A page at the threshold stays, too, but for the paragraph of 80 n-grams that were all seen.
     page = f"{' '.join(words[:92])}\n{' '.join(f'v{k}' for k in range(32))}"
-    sources = write_sources(tmp_path / "tables", [[first], [at, above, page]], [Length()])
+    sources = write_sources(tmp_path / "tables", [[first], [at, above, tail, page]], [Length()])
     rows, _ = found(None, sources, [_STAGE], tmp_path)
     assert [(row["rule"], row["similarity"]) for row in rows] == [
         ("old_both.v1.document", 0.81), ("old_both.v1.paragraph", 0.8),

@@ -134,11 +134,11 @@ def test_refinedweb_lines() -> None:
     text = "\n".join(
         ["LOUD LINE", "12345", "1,234 likes", "Alone", "", "3 items in cart here",
          "The story goes on Read more...",
-         "Sign-in to comment", "A line that stays.", "HALF of it", f"{'w ' * 8}Read more...",
+         "Sign-in to comment", "A line that stays.", "HALF off", f"{'w ' * 8}Read more...",
          f"{'w ' * 9}Read more..."]
     )  # fmt: skip
     assert edited(rule, text) == (
-        "3 here\nThe story goes on\nto comment\nA line that stays.\nHALF of it\nw w w w w w w w\n"
+        "3 here\nThe story goes on\nto comment\nA line that stays.\nHALF off\nw w w w w w w w\n"
         "w w w w w w w w w Read more..."
     )
     long = "word " * 100 + "\nLOUD LINE OF CAPITALS THAT HAS EIGHT WORDS"

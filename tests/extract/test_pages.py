@@ -129,6 +129,16 @@ RAISED = {
     "$19<sup>99</sup>": "$19.99",
     "14<sup>&deg;C</sup>": "14°C",
     "<sup>$</sup>899": "$899",
+    "1 <sup>1</sup>/<sub>2</sub> cups": "1 1/2 cups",
+    "1<sup>3</sup>&frasl;<sub>4</sub>": "1 3⁄4",
+    "10<sup>3</sup>/<span>s</span>": "10^3/s",
+    '3<i>\u2060<span class="num">1</span>&frasl;<span class="den">2</span></i>': "3 1/2",
+    "20<sup>o</sup>C": "20°C",
+    "20<sup>0</sup> F": "20° F",
+    "the k<sup>th</sup> row": "the kth row",
+    "<sup>99m</sup>Tc": "^{99m}Tc",
+    "<sup>238</sup><sub>92</sub>U": "^238_92U",
+    "10<sup>6 </sup>m": "10^6 m",
 }
 
 _MATHML = "<math><mi>a</mi><mo>=</mo><msup><mi>b</mi><mn>2</mn></msup></math>"
@@ -158,6 +168,18 @@ FORMULAS = {
     "</annotation-xml></semantics></math>": "$a=b^2$",
     _MATHML: "a = b^2",
     "<math><mfrac><mrow><mi>a</mi><mo>+</mo><mn>1</mn></mrow><mi>b</mi></mfrac></math>": "(a + 1)/b",
+    "<math><mfenced open='['><mi>a</mi><mi>b</mi></mfenced></math>": "[a, b)",
+    "<math><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr><mtr><mtd><mn>3</mn></mtd><mtd>"
+    "<mn>4</mn></mtd></mtr></mtable></math>": "1 2; 3 4",
+    "<math><mn>2</mn><mspace/><mtext>if</mtext><mi>sin</mi><mo>&#8289;</mo><mi>x</mi></math>": "2 if sin x",
+    "<math><mmultiscripts><mi>C</mi><mn>6</mn><none/><mprescripts/><none/><mn>14</mn></mmultiscripts>"
+    "</math>": "^14C_6",
+    "<math><mover><mi>x</mi><mo>→</mo></mover><mphantom><mi>z</mi></mphantom></math>": "x→",
+    "<mml:math><mml:msup><mml:mi>x</mml:mi><mml:mn>2</mml:mn></mml:msup></mml:math>": "x^2",
+    '<img class="math" src="_images/math/ab.png" alt="a=b^2">': "$a=b^2$",
+    '<IMG ALT="$a=b^2$" SRC="img1.png">': "$a=b^2$",
+    '<img src="https://www.zhihu.com/equation?tex=a" alt="a=b^2">': "$a=b^2$",
+    '<img src="https://latex.codecogs.com/gif.latex?a" title="a=b^2">': "$a=b^2$",
     "<math><msqrt><mi>a</mi><mo>+</mo><mn>1</mn></msqrt></math>": "√(a + 1)",
 }
 
@@ -191,6 +213,7 @@ DATA = {
     ),
     "html": data({"articleBody": f"<p>{BODY}</p><p>&amp; more</p>"}, "TYPE=application/ld+json"),
     "escaped": data({"articleBody": f"&lt;p&gt;{BODY}&lt;/p&gt;"}),
+    "escapes": data(f'{{"articleBody": "{BODY} it\\\'s"}}'),
     "broken": data(f'//<![CDATA[\n{{"a": 1, "articleBody" : "{BODY}\n",}}//]]>'),
 }
 #: jusText finds no paragraph here, since all are short.

@@ -100,6 +100,10 @@ def heads() -> Iterator[tuple[str, Case]]:
     yield "head-alone", Case(OK[:-2], "empty_body", casualty="no blank line")
     yield "no-head", Case(b"<!DOCTYPE html>\n" + HTML, casualty="head: none")
     yield "no-status-line", Case(OK.partition(b"\n")[2] + b"\r\n" + HTML, casualty="no status line")
+    cgi = b"Status: 404 Not Found\r\nContent-Type: text/html\r\n\r\n"
+    yield "cgi-status", Case(cgi + HTML, "http_status", casualty="taken for 404")
+    link = b"HTTP/1.1 200 OK\r\nLink: <https://a.org/1>;\r\n<https://a.org/2>\r\n"
+    yield "broken-link", Case(link + b"Content-Type: text/html\r\n\r\n" + HTML)
     yield "no-http", Case(b"HTTP is a protocol.\r\n\r\n" + HTML, "http_malformed")
 
 
@@ -146,6 +150,8 @@ def bodies() -> Iterator[tuple[str, Case]]:
         ("gzip-wrong-sum", bytes(wrong_sum), "gzip", "incorrect data check"),
         ("second-member-broken", gz(HTML) + gz(b"x" * 99)[:10] + b"\xff" * 30, "gzip", "gzip:"),
         ("decoded", HTML, "gzip", "taken as it is"),
+        ("line-end-before", b"\r\n" + gz(HTML), "gzip", "2 bytes before its beginning"),
+        ("mark-before", codecs.BOM_UTF8 + gz(HTML), "gzip", "3 bytes before its beginning"),
         ("decoded-after-bom", codecs.BOM_UTF8 + HTML, "gzip", "taken as it is"),
         ("decoded-deflate", HTML, "deflate", "taken as it is"),
         ("decoded-br", b"\r\n " + HTML, "br", "taken as it is"),
@@ -205,6 +211,7 @@ def bodies() -> Iterator[tuple[str, Case]]:
 
 SAMPLES = {
     "ja": "髙島屋の㈱は①番で、はしごだかと半角ｶﾅが並びます。",
+    "lamp-ko": "등대지기는 새벽에 불을 끄고 배의 수를 장부에 적는다.",
     "lamp": "灯台は海岸に立って船を照らしています。とても明るい光です。",
     "ko": "똠방각하와 펲시콜라, 햏자는 완성형에 없는 글자입니다.",
     "zh": "朱镕基与囍字，价格是€五十，喆和堃也在其中。",
@@ -271,6 +278,8 @@ def charsets() -> Iterator[tuple[str, Case]]:
     yield "no http-equiv", case("ru", "cp1251", "windows-1251", None, other + "<meta charset=cp1251>")
     yield "meta utf-16", case("ru", "utf-8", "utf-8", None, "<meta charset=utf-16>")
     yield "meta x-user-defined", case("de", "cp1252", "windows-1252", None, "<meta charset=x-user-defined>")
+    fake = "<title><meta charset=koi8-r></title><script>'<meta charset=koi8-r>'</script>"
+    yield "meta in a title", case("ru", "cp1251", "windows-1251", None, fake + "<meta charset=cp1251>")
     late = "<script>" + "x = 1;" * 300 + "'<meta charset=koi8-r>'</script><meta charset=windows-1251>"
     yield "late meta", case("ru", "cp1251", "windows-1251", None, late)
     xml = "<?xml version='1.0' encoding='windows-1251'?>"
@@ -309,8 +318,24 @@ def charsets() -> Iterator[tuple[str, Case]]:
             OK.replace(b"; charset=utf-8", b"") + b"\r\n" + html, holds=(FIRST, LAST), charset="windows-1252"
         )
         yield f"nearly ascii {name}", found._replace(holds=(sign, LAST))
-    for language, codec, name in (("ru", "koi8_r", "koi8-r"), ("ru", "cp1251", "windows-1251")):
+    for language, codec, name in (
+        ("ru", "koi8_r", "koi8-r"), ("ru", "cp1251", "windows-1251"), ("lamp-ko", "cp949", "euc-kr"),
+        ("ru", "utf-16-le", "utf-16le"), ("ru", "utf-16-be", "utf-16be"),
+    ):  # fmt: skip
         yield f"undeclared {name}", case(language, codec, name, None)
+    yield "unknown label of euc-kr", case("lamp-ko", "cp949", "euc-kr", "x-unknown")
+    yield "utf-16be under utf-16", case("ru", "utf-16-be", "utf-16be", "utf-16")
+    smile = HTML.replace(b"</article>", "<p>Hi 😀</p></article>".encode())
+    latin = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n"
+    yield "one emoji as iso-8859-1", Case(latin + smile, holds=(FIRST, "Hi 😀", LAST), charset="utf-8")
+    surrogates = smile.replace("😀".encode(), b"\xed\xa0\xbd\xed\xb8\x80").replace(
+        b"Hi", "Grüße, süße".encode()
+    )
+    surrogates = surrogates.replace(b"</article>", "<p>Öl, Äpfel</p></article>".encode())
+    yield (
+        "an emoji as surrogates",
+        Case(OK + b"\r\n" + surrogates, holds=("Grüße, süße", "Öl, Äpfel"), charset="utf-8"),
+    )
     japanese = f"<p>{SAMPLES['lamp']}</p>" * 5
     lamp = HTML.replace(b"</article>", japanese.encode("cp932") + b"</article>")
     html = OK.replace(b"; charset=utf-8", b"") + b"\r\n" + lamp

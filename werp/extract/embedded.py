@@ -16,6 +16,8 @@ _TYPE = re.compile(r"application/ld\+json", re.I | re.A)
 _END = re.compile("</script", re.I | re.A)
 #: A body and its key, wherever they stand: in a list, an `@graph`, or JSON that a stray comma breaks.
 _BODY = re.compile(r'(?<!\\)"(?:articleBody|reviewBody)"\s*+:\s*+("(?:[^"\\]++|\\.)*+")', re.S)
+#: A backslash that escapes something in JSON, or one that does not and goes.
+_NO_ESCAPE = re.compile(r"""(\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))|\\""")
 _MOST_BEFORE = 500  # characters of a script's start tag before its type
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>")
 
@@ -46,9 +48,9 @@ def _scripts(html: str) -> Iterator[str]:
 
 def _bodies(script: str) -> Iterator[str]:
     for found in _BODY.finditer(script):
-        # Bad escapes are no JSON; line feeds within strings are none either, and common.
+        # Line feeds within strings and escapes of JavaScript (\\') are no JSON, but common.
         with contextlib.suppress(ValueError):
-            yield json.loads(found[1], strict=False)
+            yield json.loads(_NO_ESCAPE.sub(r"\1", found[1]), strict=False)
 
 
 def _plain(body: str) -> str:

@@ -10,10 +10,11 @@ alternative text is TeX (WordPress and others).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 #: Few searches for pages without formulas: all that is known below holds one of these words.
-_WORDS = ("math", "latex")
+_WORDS = ("math", "latex", "equation?tex=", 'alt="$', 'ALT="$')
 _SIGNS = (
     "<math",
     "math/",
@@ -25,6 +26,11 @@ _SIGNS = (
     "codecogs",
     '"latex"',
     '"tex"',
+    '"math',
+    "equation?tex=",
+    'alt="$',
+    'ALT="$',
+    ":math",
 )
 _CONTAINERS = (
     ".mwe-math-element", ".katex-display", ".katex", "mjx-container", ".MathJax_Display", ".MathJax",
@@ -32,7 +38,12 @@ _CONTAINERS = (
 )  # fmt: skip
 #: What MathJax 2 draws before the script that it drew from.
 _DRAWN = ".MathJax_Preview, .MathJax_Display, .MathJax, .MathJax_SVG_Display, .MathJax_SVG, .MathJax_CHTML, .MathJax_MathML"  # noqa: E501  # fmt: skip
-_IMAGES = "img[class*='mwe-math'], img.tex, img.latex, img[src*='latex.php'], img[src*='codecogs.com']"
+_IMAGES = (
+    "img[class*='mwe-math'], img.tex, img.latex, img.math, img[src*='latex.php'], img[src*='codecogs.com'],"
+    " img[src*='/equation?tex='], img[alt^='$'][alt$='$']"
+)
+#: Names of MathML's elements with the prefix of their namespace, which HTML does not know.
+_PREFIXED = re.compile(r"<(/?)(?:mml|m):(?=m|semantics|annotation)")
 _MOST_DEPTH = 40
 _MOST_NODES = 20_000
 _DISPLAYED = re.compile(
@@ -50,6 +61,8 @@ def with_formulas(html: str) -> str:
         return html
     from resiliparse.parse.html import HTMLTree  # noqa: PLC0415
 
+    if ":math" in html:
+        html = _PREFIXED.sub(r"<\1", html)
     tree = HTMLTree.parse(html)
     page = tree.document
     if page is None:
@@ -62,7 +75,7 @@ def with_formulas(html: str) -> str:
             if not _holds_more(element):
                 replaced += _replace(tree, element, _source(element) or _line_of(element))
     for image in page.query_selector_all(_IMAGES):
-        replaced += _replace(tree, image, _dollars(image.getattr("alt") or ""))
+        replaced += _replace(tree, image, _dollars(image.getattr("alt") or image.getattr("title") or ""))
     return str(tree) if replaced else html
 
 
@@ -142,35 +155,54 @@ def _linear(node: Any, depth: int, left: list[int]) -> str:
         return str(node.text).strip()
     if depth > _MOST_DEPTH or left[0] < 0:
         return str(node.text)
-    if node.tag in ("annotation", "annotation-xml"):
+    if node.tag in ("annotation", "annotation-xml", "mphantom"):
         return ""
-    parts = [
-        _linear(child, depth + 1, left)
-        for child in node.child_nodes
-        if child.tag != "#text" or child.text.strip()
-    ]
+    children = [child for child in node.child_nodes if child.tag != "#text" or child.text.strip()]
+    parts = [_linear(child, depth + 1, left) for child in children]
+    if node.tag == "mfenced":
+        opens, closes = (node.getattr(name) for name in ("open", "close"))
+        return f"{'(' if opens is None else opens}{', '.join(parts)}{')' if closes is None else closes}"
+    if node.tag == "mmultiscripts":
+        return _multiscripts([child.tag for child in children], parts)
     return _written(node.tag, parts)
+
+
+def _multiscripts(tags: list[str], parts: list[str]) -> str:
+    """A base with pairs of lowered and raised parts behind it, and behind `mprescripts` those before it."""
+    middle = tags.index("mprescripts") if "mprescripts" in tags else len(tags)
+    before, after = ("".join(_pairs(some)) for some in (parts[middle + 1 :], parts[1:middle]))
+    return before + "".join(parts[:1]) + after
+
+
+def _pairs(parts: list[str]) -> Iterator[str]:
+    for index, part in enumerate(parts):
+        if part.strip():
+            yield "_^"[index % 2] + _braced(part)
 
 
 def _written(tag: str, parts: list[str]) -> str:
     """An element of MathML whose children are written already."""
-    joined = "".join(parts)
+    joined = _SEPARATED[tag].join(map(str.strip, parts)) if tag in _SEPARATED else "".join(parts)
     form = _FORMS.get((tag, len(parts)))
     if form:
         return form.format(*map(_group, parts))
-    if tag == "msqrt":
-        return f"√({joined})"
-    if tag == "mo" and joined and joined in "=<>≤≥≈≠+−→←↔∈":
-        return f" {joined} "
+    if tag in _WHOLE:
+        return _WHOLE[tag].format(joined)
     signs = _SCRIPTS.get(tag, "")
-    accent = tag == "mover" and len(parts) == 2 and len(parts[1]) == 1 and not parts[1].isalnum()
-    if signs and len(parts) == len(signs) + 1 and not accent:
+    if tag == "mover" and len(parts) == 2 and _ACCENT.fullmatch(parts[1]):
+        return parts[0] + parts[1].strip()
+    if signs and len(parts) == len(signs) + 1:
         scripts = "".join(sign + _braced(part) for sign, part in zip(signs, parts[1:], strict=True))
         # What follows the bounds of a sum would be read on with them.
         return _group(parts[0]) + scripts + " " * (tag in ("msubsup", "munderover"))
-    return joined
+    return _OPERATORS.get(joined, joined) if tag == "mo" else joined
 
 
+#: Signs with space around them; and what stands, unseen, between a function and its argument.
+_OPERATORS = {**{sign: f" {sign} " for sign in "=<>≤≥≈≠+−→←↔∈"}, "\u2061": " "}
+_ACCENT = re.compile(r"\s*[^\w\s]\s*")
+_SEPARATED = {"mtable": "; ", "mtr": " "}
+_WHOLE = {"msqrt": "√({})", "mspace": " ", "mtext": " {} "}
 _FORMS = {("mfrac", 2): "{}/{}", ("mroot", 2): "root({}, {})"}
 _SCRIPTS = {
     "msup": "^", "mover": "^", "msub": "_", "munder": "_", "msubsup": "_^", "munderover": "_^",

@@ -10,6 +10,8 @@ exponent:
 | signs, text in brackets, long text | no letter, no number; brackets; over 20 characters | Brand®, word[2] |
 | a word behind a word | three letters or more | kept apart: Registry New |
 | cents | two digits behind a price | $19.99 |
+| fractions | a raised number, a stroke, a lowered one | 1/2, 3 1/2 |
+| degrees | o or 0 between a number and C or F | 20°C |
 | exponents, charges, isotopes | the rest | 10^-3, x^{n+1}, Ca^{2+}, ^14C |
 | numbers in chemical formulas | lowered, behind the symbol of an element | H2O |
 | indices | the rest of what is lowered | x_2, a_{ij} |
@@ -25,6 +27,7 @@ _ANY_TAG = re.compile(r"<[^<>]*>")
 _MOST_SOURCE = 1000  # characters of markup in one element; a longer one is a way to set type small
 _MOST_TEXT = 20  # characters of an exponent or a note
 _WINDOW = 200  # characters of markup that are looked at for what stands before
+_AHEAD = 20  # and behind
 _INLINE = frozenset(
     {
         "a",
@@ -121,11 +124,24 @@ _SYMBOL = (
 _ELEMENT = re.compile(rf"(?:^|[^a-z]){_SYMBOL}[0-9]*[)\]]?\Z")
 #: An element behind its mass number; those that are English words may follow the number of a verse or a note.
 _ISOTOPE = re.compile(rf"(?!(?:As|At|Be|He|I|In|No)\b){_SYMBOL}(?![A-Za-z.])")
+#: A nucleus's charge, below its mass.
+_CHARGE = re.compile(r"<sub[\s>]", re.I)
+_MASS = re.compile("[0-9]+m?")
+_FRACTION = re.compile(r"\s*(?:/|⁄|&frasl;|&#8260;)\s*<sub[\s>]", re.I)
+#: A fraction as MediaWiki's templates write it: the whole number, a tag, a joiner, numerator, denominator.
+_STACKED = re.compile(
+    r"""([0-9]?)((?:<[^<>]*+>)?)\u2060?<span class="num">([^<>]*+)</span>(?:&frasl;|⁄)"""
+    r"""<span class="den">([^<>]*+)</span>"""
+)
+_NUMERATOR = re.compile(r"[0-9]\s*[/⁄]\s*\Z")
+_TEMPERATURE = re.compile(r"\s?[CF](?![A-Za-z])")
 _POWER_OF_TEN = re.compile(r"(?<![0-9])10\s\Z")
 
 
 def with_raised(html: str) -> str:
     """The markup with every short `sup` and `sub` replaced by its text, written as this module says."""
+    if 'class="den"' in html:
+        html = _STACKED.sub(_on_one_line, html)
     if "</su" not in html and "</SU" not in html:
         return html
     pieces = _Pieces()
@@ -150,7 +166,7 @@ def with_raised(html: str) -> str:
             pieces.cut(first, before)
             base, linked = _base(pieces.tail())
             note = linked or _says_note(attributes, source)
-            pieces.add(_written(name, source, base, note, html[at : at + 3]))
+            pieces.add(_written(name, source, base, note, html[at : at + _AHEAD]))
     pieces.add(html[at:])
     return "".join(pieces.all)
 
@@ -203,7 +219,8 @@ def _says_note(attributes: str, source: str) -> bool:
 
 def _written(name: str, source: str, base: str, note: bool, following: str) -> str:
     """What stands for an element: `source` is its markup, `following` what stands behind it."""
-    text = " ".join(unescape(_ANY_TAG.sub("", source)).split())
+    shown = unescape(_ANY_TAG.sub("", source))
+    text = " ".join(shown.split())
     if not text:
         return "" if "<img" not in source.lower() else source
     if _POWER_OF_TEN.search(base) and name == "sup":
@@ -214,14 +231,33 @@ def _written(name: str, source: str, base: str, note: bool, following: str) -> s
     plain = plain or (text[0] == "(" and not _VARIABLE.search(base))
     if plain or (name == "sub" and not base):
         out = text
-    elif not base and text.isdigit() and _ISOTOPE.match(following):
-        out = f"^{text}"
+    elif not base and _is_nuclide(text, following):
+        out = "^" + _grouped(text)
+    elif name == "sup":
+        out = _figure(text, base, following) or _raised(text, base, note)
     else:
-        out = _raised(text, base, note) if name == "sup" else _lowered(text, base)
+        out = _lowered(text, base)
     # Without anything to be raised against, as before a footnote or a verse, only the next word is kept off.
-    if not base and out[-1].isalnum() and following[:1].isalnum() and out[0] != "^":
-        out += " "
-    return escape(out)
+    apart = shown[-1].isspace() or (not base and out[-1].isalnum() and out[0] != "^")
+    return escape(f"{out} " if apart and following[:1].isalnum() else out)
+
+
+def _on_one_line(fraction: re.Match[str]) -> str:
+    whole, tag, numerator, denominator = fraction.groups()
+    return f"{whole}{' ' if whole else ''}{tag}{numerator}/{denominator}"
+
+
+def _is_nuclide(text: str, following: str) -> bool:
+    return bool(_MASS.fullmatch(text) and (_ISOTOPE.match(following) or _CHARGE.match(following)))
+
+
+def _figure(text: str, base: str, following: str) -> str | None:
+    """The numerator of a fraction, or degrees, behind a number."""
+    if not base[-1:].isdigit():
+        return None
+    if text.isdigit() and _FRACTION.match(following):
+        return f" {text}"
+    return "°" if text in "oO0" and _TEMPERATURE.match(following) else None
 
 
 def _raised(text: str, base: str, note: bool) -> str:
@@ -247,11 +283,13 @@ def _is_note(text: str, base: str) -> bool:
 def _is_suffix(text: str, base: str) -> bool:
     if text in _ABBREVIATIONS:
         return base[-1].isalpha()
+    if text == "th" and _VARIABLE.search(base):
+        return True
     return text in _SUFFIXES and bool(_ORDINAL_BASE.search(base))
 
 
 def _lowered(text: str, base: str) -> str:
-    if re.fullmatch("[0-9]+", text) and _ELEMENT.search(base):
+    if text.isdigit() and (_ELEMENT.search(base) or _NUMERATOR.search(base)):
         return text
     return "_" + _grouped(text)
 

@@ -6,6 +6,7 @@ notes into the ledger.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +20,7 @@ from werp.read.packing import GZIP, ZSTD, is_skippable, skippable_end
 _ZSTD_WINDOW = 8 << 20  # the most that RFC 8878 lets a content encoding ask for
 _ERRORS = (zlib.error, brotli.error, zstandard.ZstdError)
 _KNOWN = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
+_SENT_BEFORE = re.compile(rb"(?:\xef\xbb\xbf|[\r\n\t ])++")
 #: Shorter output before an error, from a coding that has no signature, is chance.
 _CHANCE = 64
 
@@ -96,7 +98,11 @@ def undo(body: bytes, coding: str, cap: int, notes: list[str]) -> bytes:
     """
     if coding in ("", "identity") or not body:
         return body
-    why = f"unknown coding {coding[:40]!r}"
+    unread = f"{coding} stated, not so coded" if coding in _KNOWN else f"unknown coding {coding[:40]!r}"
+    if before := _before_signature(body, coding):
+        notes.append(f"content_encoding: {before} bytes before its beginning are left out")
+        body = body[before:]
+    why = unread
     for name, new in _candidates(body, coding, cap):
         out, problem, broken = _members(body, name, new, cap)
         if broken and (not out or (name in ("br", "raw deflate") and len(out) < _CHANCE)):
@@ -109,8 +115,7 @@ def undo(body: bytes, coding: str, cap: int, notes: list[str]) -> bytes:
         return out
     if is_binary(body):
         raise HttpError("content_encoding", why)
-    stated = f"{coding} stated, not so coded" if coding in _KNOWN else why
-    notes.append(f"content_encoding: {stated}: taken as it is")
+    notes.append(f"content_encoding: {unread}: taken as it is")
     return body
 
 
@@ -134,6 +139,12 @@ def _candidates(body: bytes, coding: str, cap: int) -> Iterator[tuple[str, Calla
         yield "zlib", lambda: _Zlib(15)
     if coding == "deflate":
         yield "raw deflate", lambda: _Zlib(-15)
+
+
+def _before_signature(body: bytes, coding: str) -> int:
+    """The bytes that a script sent before its server packed what followed: a byte order mark, line ends."""
+    before = _SENT_BEFORE.match(body) if coding in _KNOWN else None
+    return before.end() if before and body.startswith((GZIP, ZSTD), before.end()) else 0
 
 
 def _members(body: bytes, name: str, new: Callable[[], _Decoder], cap: int) -> tuple[bytes, str | None, bool]:

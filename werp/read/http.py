@@ -14,9 +14,10 @@ from werp.read.mime import begins_as_html
 
 __all__ = ["HttpError", "HttpMessage", "parse_http"]
 
-#: A head ends with a blank line, or where a line begins with "<", which no header's name can.
-_HEAD_END = re.compile(rb"\n(?:\r*\n|(?=<))")
-_CR_HEAD_END = re.compile(rb"\r\r\n?|\n\r*\n|[\r\n](?=<)")
+#: A head ends with a blank line, or where a line begins with "<", which no header's name can (the rest of a
+#: broken `Link` may).
+_HEAD_END = re.compile(rb"\n(?:\r*\n|(?=<(?!https?:)))")
+_CR_HEAD_END = re.compile(rb"\r\r\n?|\n\r*\n|[\r\n](?=<(?!https?:))")
 _LINE_END = re.compile(rb"\r*(?:\n|\Z)")
 #: As Chrome does: line ends before it are skipped, and up to four other bytes.
 _STATUS_LINE = re.compile(
@@ -26,6 +27,7 @@ _STATUS_LINE = re.compile(
 )
 _HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
 _STATUS = re.compile(r"\S+[ \t]+([0-9]{1,3})")
+_STATED = re.compile("[1-9][0-9]{2}(?![0-9])")  # in CGI's `Status`, RFC 3875 section 6.3.3
 _OWS = " \t\r"
 _MOST_CODINGS = 5  # as curl has it
 _CHUNK_SIZE = re.compile(rb"[ \t\r\n]*([0-9A-Fa-f]+)[ \t]*(?:;[^\n]*+|\r*+)\n")
@@ -71,8 +73,9 @@ def _head(block: bytes, notes: list[str]) -> tuple[int, dict[str, str], bytes]:
         if _HEADER_LINE.match(block) and (end := _HEAD_END.search(block)):
             headers = _headers(block[: end.start()].decode("latin-1").split("\n"))
             if "content-type" in headers:
-                notes.append("head: no status line: taken for 200")
-                return 200, headers, block[end.end() :]
+                stated = _STATED.match(headers.get("status", ""))
+                notes.append(f"head: no status line: taken for {stated[0] if stated else 200}")
+                return int(stated[0]) if stated else 200, headers, block[end.end() :]
         shown = block[:80].decode("latin-1").partition("\n")[0]
         raise HttpError("http_malformed", f"no status line: {shown.rstrip()!r}")
     bare_cr = _LINE_END.match(block, first.end()) is None

@@ -12,11 +12,12 @@ from werp.read.encodings import encoding_of
 
 #: The standard reads so much before it parses.
 _HEADER = 1024
-#: Its parser believes a `meta` that comes later, too: so far it is looked for, up to the end of the head.
+#: Its parser then finds the page's own `meta`, and starts anew with that: so far one is looked for, up to the
+#: end of the head.
 _LATE = 1 << 16
 _HEAD_ENDS = re.compile(rb"</head|<body", re.I)
 _TAG = re.compile(rb"<(?:(!--)|(meta)(?=[\t\n\f\r /])|(/?[a-z][^\t\n\f\r >]*)|[!/?])", re.I)
-_RAW = re.compile(rb"script|style|title|textarea|noscript", re.I)
+_RAW = re.compile(rb"script|style|title|textarea|noscript|noframes|iframe|xmp|template", re.I)
 #: Its groups: the tag's end; a name; its value in quotes, without, or in quotes that nothing closes.
 _ATTRIBUTE = re.compile(
     rb"[\t\n\f\r /]*(?:(>)|([^\t\n\f\r />][^\t\n\f\r />=]*)(?:[\t\n\f\r ]*=[\t\n\f\r ]*"
@@ -31,10 +32,8 @@ def declared(html: bytes) -> tuple[str | None, str]:
     """The encoding that a page declares and where: `meta` or `xml`; None where it declares none."""
     if found := _UTF_16_XML.get(html[:6]):
         return found, "xml"
-    found = _meta(html[:_HEADER], parsing=False)
-    if found is None and len(html) > _HEADER:
-        end = _HEAD_ENDS.search(html, _HEADER, _LATE)
-        found = _meta(html[: end.start() if end else _LATE], parsing=True)
+    end = _HEAD_ENDS.search(html, _HEADER, _LATE)
+    found = _meta(html[: end.start() if end else _LATE], parsing=True) or _meta(html[:_HEADER], parsing=False)
     if found is not None:
         return found, "meta"
     return xml_encoding(html), "xml"

@@ -283,6 +283,7 @@ def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     pages = {f"t{n}": article(markup) for n, (markup, _) in enumerate(TABLE)}
     pages |= {f"b{n}": article(f"{blank} x") for n, blank in enumerate(BLANK)}
     pages |= {f"d-{name}": html for name, html in DATA.items()} | {"labels": LABELS}
+    pages["wrapped"] = article("lines\nof the\r\nmarkup")
     folder = tmp_path_factory.mktemp("alone") / "run"
     return refined(folder, pages, extract={"extractors": [request.param]})
 
@@ -302,6 +303,10 @@ def test_no_line_is_white_space(alone: dict[str, Page]) -> None:
         for line in (page.text or "").split("\n"):
             assert line == "" or line.strip(" \t\xa0\u200b\u200c\u200d\u2003\u3000"), page
         assert "\n\n\n" not in (page.text or "")
+
+
+def test_a_line_end_of_the_markup_is_a_space(alone: dict[str, Page]) -> None:
+    assert "Start lines of the markup End" in (alone["wrapped"].text or "")
 
 
 def test_articles_that_are_data_alone(alone: dict[str, Page]) -> None:

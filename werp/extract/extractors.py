@@ -164,7 +164,13 @@ class JusText(Extractor):
             self.no_headings,
         )  # fmt: skip
         core.revise_paragraph_classification(paragraphs, self.max_heading_distance)
-        return "\n".join(p.text for p in paragraphs if not p.is_boilerplate)
+        return "\n".join(_shown(p) for p in paragraphs if not p.is_boilerplate)
+
+
+def _shown(paragraph: Any) -> str:
+    """A block's text; a line end of the markup is a space, as in browsers, but in preformatted text."""
+    text: str = paragraph.text
+    return text if "pre" in paragraph.dom_path.split(".") else text.replace("\n", " ")
 
 
 @functools.cache

@@ -4,7 +4,7 @@ Pages carry a formula up to three times: as MathML for screen readers, drawn by 
 the TeX it was written in; extractors keep any of them, all or none. Here it becomes `$source$`, as in
 OpenWebMath (Paster et al. 2023, arXiv 2310.06786); MathML without a source becomes text in the same style
 without the signs: x^2, a/b. Known are plain MathML, KaTeX, MathJax 2 and 3, MediaWiki, and images whose
-alternative text is TeX (WordPress and others).
+alternative text is TeX (WordPress, Sphinx, latex2html, Zhihu and others).
 """
 
 from __future__ import annotations

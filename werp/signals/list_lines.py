@@ -55,7 +55,7 @@ _ON_PARTS = frozenset(_PART_OPTIONS.split())
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _COSMETIC = re.compile(r"[^\s|/@#]*#[@?$%]{0,3}#[^\s#]|\S+\$\$\S")
-_HEAD = re.compile(r"\[[A-Za-z][A-Za-z ]*[^\]:]*\]")
+_HEAD = re.compile(r"\[[A-Za-z][^\]:]*+\]")
 _OPTIONS = re.compile(r"\$(?=~?[a-z0-9_-]+(?:=|,|$))", re.I)
 #: AdGuard's lists may leave out the bars.
 _UNBARRED = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)+(?:\^\S*|\$[~\w]\S*)")
@@ -111,7 +111,7 @@ def entries_of(line: str) -> Iterator[Entry]:
     elif found := _BIND.fullmatch(line):
         yield _host(found[1])
     else:
-        line = re.split(r"\s+[#;!]|\s+//", line, maxsplit=1)[0].strip()  # a comment behind the entry
+        line = re.split(r"(?<!\s)\s++(?:[#;!]|//)", line, maxsplit=1)[0].strip()  # a comment behind the entry
         if found := _DNSMASQ.fullmatch(line):
             yield from _dnsmasq(*found.groups())
         elif (found := _RPZ.fullmatch(line)) and _ip(found[1]) is None:

@@ -30,6 +30,8 @@ ADDRESSES = [
     (REFINE, "--input crawl --output S3A://bucket/x", "--output S3A://bucket/x: S3A://"),
     (REFINE, "--input crawl --output s3:bucket/x", "--output s3://bucket/x"),
     (REFINE, "--input crawl --output file:///lake/x", "--output file:///lake/x: file:// is not read"),
+    (REFINE, "--input crawl --output ~/x", "--output ~/x: no shell"),
+    (REFINE, "--input ~other/crawl --output out", "--input ~other/crawl: no shell"),
     (REFINE, "--input s3://bucket/x.warc.gz --output out", "--input s3://bucket/x.warc.gz"),
     (REFINE, "--input hdfs:/crawl --output out", "--input hdfs://crawl"),
     (REFINE, "--input @https://data.example/warc.paths.gz --output out", "--input https://data.example/warc.paths.gz"),
@@ -157,7 +159,6 @@ def test_paths_are_paths() -> None:
         "/data/s3/x",
         "x.warc",
         "warc:2026/x",
-        "~/x",
     ):
         refuse_remote("--output", path)
         refuse_remote("--output", Path(path))

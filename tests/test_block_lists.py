@@ -67,7 +67,10 @@ LINES: list[tuple[str, list[str], list[str]]] = [
     ("*.rpz2.example 60 IN CNAME .", ["http://x.rpz2.example/"], []),
     ("rpz3.example\tA\t0.0.0.0", ["http://rpz3.example/"], ["http://ok.rpz3.example/"]),
     ("ok.rpz3.example CNAME rpz-passthru.", [], []),
-    ("$TTL 300", [], []),
+    ("$TTL 300", [], []), ("2016072800 ; serial", [], []), ("86400 )", [], []), (" NS localhost.", [], []),
+    ("32.20.100.51.198.rpz-ip CNAME .", ["http://198.51.100.20/"], ["http://198.51.100.21/"]),
+    ("48.zz.7.db8.2001.rpz-ip CNAME .", ["http://[2001:db8:7::9]/"], []),
+    ("ns.rpz4.example.rpz-nsdname CNAME .", [], ["http://ns.rpz4.example/"]),
     ("@ SOA localhost. root.localhost. 1 2 3 4 5", [], []),
     (".dot.example", ["http://dot.example/", "http://x.dot.example/"], []),
     ("*.star.example", ["http://x.star.example/"], []),
@@ -83,6 +86,9 @@ LINES: list[tuple[str, list[str], list[str]]] = [
     ("http://whole.example/", ["http://whole.example/any"], ["http://wholes.example/"]),
     ("http://user:pw@whole2.example", ["http://whole2.example/any"], []),
     ("port.example:8080", ["http://port.example:8080/x"], ["http://port.example/x"]),
+    ("port2.example:443", ["https://port2.example/x"], ["http://port2.example/x"]),
+    ("[2001:db8:5::1]:8080", ["http://[2001:db8:5::1]:8080/"], ["http://[2001:db8:5::1:8080]/"]),
+    ("query.example?id=1", ["http://query.example?id=1&x", "http://query.example/?id=1"], ["http://query.example/"]),
     ("http://usual.example:80/x", ["http://usual.example/x"], []),
     ("198.51.100.7", ["http://198.51.100.7/x", "http://198.51.100.7:81/"], ["http://198.51.100.70/"]),
     ("203.0.113.0/28", ["http://203.0.113.9/"], ["http://203.0.113.99/"]),
@@ -110,7 +116,9 @@ BAD = {
     "address=/#/": "no host name", "<html>": "no host name", "exa mple.org^": "more than one word",
     "||x.example^$nosuchoption": "unknown option 'nosuchoption'", "http://": "no host name",
     "http://[::1": "no host name", "x.example:port": "no host name", f"{'a' * 64}.example": "no host name",
-    "a..example": "no host name",
+    "a..example": "no host name", "192.0.2.1-192.0.2.9": "no host name", "256.1.1.1": "no host name",
+    "192.0.2.1/24": "has host bits set", "ann@mail.example": "an e-mail address",
+    "http://hash.example/#!/spam": "a place inside a page", "33.1.2.0.192.rpz-ip CNAME .": "192.0.2.1/33",
 }  # fmt: skip
 
 
@@ -139,12 +147,12 @@ def test_every_format_means_what_its_publisher_does(tmp_path: Path) -> None:
     assert {url: found[url] for url in spared if found[url] is not None} == {}
     (kinds,) = manifest(tmp_path / "run" / "out")["lists"].values()
     assert kinds == {
-        "hosts and what is below them": 44, "hosts alone": 3, "pages": 8, "beginnings of paths": 1,
-        "networks": 1, "exceptions": 4, "rules taken back": 1, "rules on parts of pages, passed over": 7,
-        "names of the machine itself, passed over": 6, "comments": 7,
+        "hosts and what is below them": 46, "hosts alone": 3, "pages": 9, "beginnings of paths": 1,
+        "networks": 3, "exceptions": 4, "rules taken back": 1, "rules on parts of pages, passed over": 8,
+        "names of the machine itself, passed over": 6, "comments": 10,
     }  # fmt: skip
     page = (tmp_path / "run" / "out" / "report.html").read_text("utf-8")
-    assert "44 hosts and what is below them, 3 hosts alone" in page
+    assert "46 hosts and what is below them, 3 hosts alone" in page
 
 
 @pytest.mark.parametrize("line", BAD)

@@ -57,7 +57,8 @@ def test_common_crawls_own_list_is_a_list(
 ) -> None:
     """Packed, of thousands of entries, somewhere else than the files: `warc.paths.gz` as it is published."""
     entries = "b/x.warc.gz\r\na/x.warc.gz\n"
-    for name in ("warc.paths.gz", "wet.paths.gz", "CC-MAIN-2026-05.warc.paths.gz", "WARC.PATHS.GZ"):
+    published = ("warc.paths.gz", "wet.paths.gz", "CC-MAIN-2026-05.warc.paths.gz", "WARC.PATHS.GZ")
+    for name in (*published, "warc.paths (1).gz", "warc.paths(2).gz", "warc.paths.gz.1"):
         (crawl / name).write_bytes(gzip.compress(entries.encode()))
         assert names(crawl / name) == names(f"@{crawl / name}") == ["a/x.warc.gz", "b/x.warc.gz"]
     (crawl / "plain.paths").write_bytes(b"\xef\xbb\xbf" + entries.encode())
@@ -176,6 +177,9 @@ def test_a_list_naming_a_missing_file_says_the_line(crawl: Path) -> None:
 
 def test_a_list_that_is_none_is_named(tmp_path: Path) -> None:
     listing = tmp_path / "list.txt"
+    (tmp_path / "warc.paths.xz").write_bytes(b"\xfd7zXZ\0")
+    with pytest.raises(WerpError, match="plain or gzip"):
+        list_inputs([str(tmp_path / "warc.paths.xz")])
     for content, says in (
         (b"# later\n\n", "names no file"),
         (b"\xff\xfe\n", "UTF-8 text"),

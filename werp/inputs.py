@@ -33,10 +33,12 @@ from werp.rundir import is_run
 #: What a directory is searched for (x.warc.gz, x.arc, x.warc.gz.open, x.wat ...); a file named
 #: outright or by a glob may have any name.
 _ARCHIVE_NAME = re.compile(r"\.(warc|arc|wat|wet)(\.|$)", re.IGNORECASE)
-#: Checksums, indices and lists, which lie beside archives and carry their names.
-_BESIDE = re.compile(r"\.(md5|sha1|sha256|sha512|cdxj?|paths(\.txt)?)(\.gz)?$", re.IGNORECASE)
-#: What is read as a list of inputs.
-_LIST_NAME = re.compile(r"\.paths(\.txt)?(\.gz)?$", re.IGNORECASE)
+#: Checksums and indices, which lie beside archives and carry their names, as lists do.
+_BESIDE = re.compile(r"\.(md5|sha1|sha256|sha512|cdxj?)(\.gz)?$", re.IGNORECASE)
+#: What is read as a list of inputs; `(1)` and `.1` are what browsers and wget add to a second download.
+_LIST_NAME = re.compile(
+    r"\.paths(\.txt)?( ?\(\d+\)|\.\d+)?(\.(gz|bz2|xz|zst))?( ?\(\d+\)|\.\d+)?$", re.IGNORECASE
+)
 _EDGE = 1 << 20
 
 
@@ -112,7 +114,8 @@ def _expand(pattern: str, listed_in: Path | None) -> Iterable[tuple[Path, Path |
 def _folder_inputs(folder: Path) -> list[Path]:
     """The archives below a folder, or where it has none its files of rows; what is left out is said."""
     every, links, runs = _files_below(folder)
-    found = [p for p in every if _ARCHIVE_NAME.search(p.name) and not _BESIDE.search(p.name)]
+    beside = {p for p in every if _BESIDE.search(p.name) or _LIST_NAME.search(p.name)}
+    found = [p for p in every if _ARCHIVE_NAME.search(p.name) and p not in beside]
     found = found or [p for p in every if is_rows_in_folder(p)]
     for note, places in (("links to folders are not followed", links), ("runs are not looked into", runs)):
         if places:
@@ -161,7 +164,8 @@ def _expand_list(listing: Path, root: Path | None) -> Iterable[tuple[Path, Path 
             refuse_remote(f"--input {listing}, line {number}:", entry)
         except WerpError as error:
             remote = sum("://" in other for _, other in entries)
-            raise WerpError(f"{error}; such are {remote:,} of {len(entries):,} entries") from error
+            such = f"; such are {remote:,} of {len(entries):,} entries" if remote else ""
+            raise WerpError(f"{error}{such}") from error
     missing = [(number, entry) for number, entry in entries if not (at / entry).is_file()]
     if missing:
         number, entry = missing[0]
@@ -188,7 +192,9 @@ def _entries(listing: Path) -> list[tuple[int, str]]:
     except OSError as error:
         raise WerpError(f"--input {listing}: the list can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise WerpError(f"--input {listing}: a list is UTF-8 text, a file a line: {error}") from error
+        raise WerpError(
+            f"--input {listing}: a list is UTF-8 text, a file a line, plain or gzip: {error}"
+        ) from error
     found = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     return [(number, entry) for number, entry in found if entry and not entry.startswith("#")]
 

@@ -22,8 +22,10 @@ _ADDRESS = re.compile(
 
 
 def refuse_remote(flag: str, given: str | Path) -> None:
-    """Raise `WerpError` where a path is an address, naming flag, scheme and remedy."""
+    """Raise `WerpError` where a path is an address, or begins with `~`, naming flag, scheme and remedy."""
     text = str(given).strip()
+    if re.match(r"~[\w.-]*(?:/|\Z)", text):
+        raise WerpError(f"{flag} {text}: no shell has put a home folder for the ~; give the path in full")
     found = _ADDRESS.match(text)
     if found is None:
         return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,20 @@ ITEMS: list[tuple[str, str | None, str, str]] = [
     ("th", None, "พืชดูดซับก๊าซชนิดใดจากอากาศในการสังเคราะห์ด้วยแสง", "คาร์บอนไดออกไซด์"),
     ("km", None, "តើទីក្រុងណាជារដ្ឋធានីនៃប្រទេសកម្ពុជា", "ភ្នំពេញ"),
     ("my", None, "မြန်မာနိုင်ငံ၏ မြို့တော်သည် မည်သည့်မြို့ ဖြစ်သနည်း", "နေပြည်တော်"),
+    (
+        "ko",
+        None,
+        "조선 시대에 한글을 창제하여 백성들이 쉽게 글을 읽고 쓸 수 있도록 한 왕은 누구입니까?",
+        "세종대왕",
+    ),
+    ("fr", None, "À quelle époque de l'été précédent le café de Málaga était-il fermé ?", "au début d'août"),
     ("lo", None, "ນະຄອນຫຼວງຂອງປະເທດລາວແມ່ນເມືອງໃດ", "ວຽງຈັນ"),
+]
+#: One text written otherwise: decomposed, with joiners between its letters, in capitals of full width.
+FORMS: list[Callable[[str], str]] = [
+    lambda text: unicodedata.normalize("NFD", text),
+    "\u2060".join,
+    lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text.upper()),
 ]
 _PAGES = {"zh": "cmn_hans", "ja": "jpn", "th": "tha", "km": "khm", "my": "mya", "lo": "lao"}
 
@@ -88,6 +103,7 @@ def test_an_item_is_found_and_its_source_is_none(
             (f"{before}\n{context or PASSAGE} {answer}. {after}", []),
             (f"{before}\n{answer}. {context or PASSAGE}\n{after}", []),
         ]
+        wanted += [(f"{before}\n{form(f'{whole} {answer}')}\n{after}", [task]) for form in FORMS]
         if answer not in ("No", "no", "是"):  # such words stand near any text
             wanted.append((f"{before}\n{question}\n{after}", []))
     wanted += [

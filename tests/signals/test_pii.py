@@ -37,6 +37,7 @@ EMAILS = {
     "mailto:ann@corp.com.": "mailto:{m}.",
     "ann..b@corp.com": "ann..{m}",
     "root@[81.2.69.142]": "{m}",
+    "the hosts 81.2.69.142-81.2.69.150": f"the hosts {_IP}-126.96.36.199",
     "lodash@4.17.21 and mod@v1.2.3": "lodash@4.17.21 and mod@v1.2.3",
     "@ann, ann@corp, ann @ corp.com": "@ann, ann@corp, ann @ corp.com",
 }

@@ -1,7 +1,7 @@
 """Tokens of contamination matching: runs of letters and digits in lower case, whatever stands between them.
 
-Punctuation, case, width, line ends and apostrophes (`don't` is `dont`) never hide a copy. Scripts that are
-written without spaces (Han, kana, Thai, Lao, Khmer, Burmese and their relatives) have a token a character: a
+Punctuation, case, width, accents, line ends, apostrophes (`don't` is `dont`), what shows nothing and the form of
+normalisation never hide a copy. Scripts that are written without spaces (Han, kana, Thai, Lao, Khmer, Burmese and their relatives) have a token a character: a
 run would be a sentence, and no two of them equal. Native, over code points end to end, as
 `werp.signals.words` splits them.
 """
@@ -24,6 +24,10 @@ _SEED = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _HIGH = np.uint64(32)
 _SKIPPED = 1  # a character that neither ends a token nor is part of it
+#: Apostrophes and half-width voice marks; the half-width forms are letters to Unicode.
+_PASSED_OVER = "'’＇ﾞﾟ"
+#: Hangul syllables are hashed as their letters, which decomposed text has (Unicode, section 3.12).
+_SYLLABLES, _VOWELS, _FINALS = 0xAC00, 21 * 28, 28
 _ALONE = np.uint32(1 << 31)  # set where a character is a token
 #: Blocks of Unicode whose scripts have no spaces between words: first and last code point.
 _UNSPACED = (
@@ -42,15 +46,28 @@ def fold_table() -> npt.NDArray[np.uint32]:
     bits = ch.character_table()
     table = np.zeros(ch.TABLE_SIZE, np.uint32)
     for code in np.flatnonzero(bits & ch.ALNUM).tolist():
-        plain = unicodedata.normalize("NFKC", chr(code)).lower()
-        table[code] = ord(plain if len(plain) == 1 else chr(code).lower()[0])
+        parts = unicodedata.normalize("NFKD", chr(code).lower())
+        plain = [part for part in parts if not unicodedata.category(part).startswith("M")]
+        table[code] = ord(plain[0].lower() if len(plain) == 1 else chr(code).lower()[0])
     for first, last in _UNSPACED:
         letters = first + np.flatnonzero(table[first : last + 1])
         table[letters] |= _ALONE
-    table[np.flatnonzero(bits & ch.MARK)] = _SKIPPED
-    table[[ord(c) for c in "'’\u00ad\u200b"]] = _SKIPPED
+    table[np.flatnonzero(bits & (ch.MARK | ch.INVISIBLE))] = _SKIPPED
+    table[[ord(c) for c in _PASSED_OVER]] = _SKIPPED
     table.setflags(write=False)
     return table
+
+
+@native
+def _added(h: Any, letter: Any) -> Any:
+    """The hash with one more letter."""
+    if not _SYLLABLES <= letter <= 0xD7A3:
+        return (h ^ np.uint64(letter)) * _PRIME
+    syllable = np.int64(letter) - _SYLLABLES
+    h = (h ^ np.uint64(0x1100 + syllable // _VOWELS)) * _PRIME
+    h = (h ^ np.uint64(0x1161 + syllable % _VOWELS // _FINALS)) * _PRIME
+    final = syllable % _FINALS
+    return (h ^ np.uint64(0x11A7 + final)) * _PRIME if final else h
 
 
 @native
@@ -77,7 +94,7 @@ def _tokens(codes: Any, text_offsets: Any, table: Any) -> Any:
             elif folded > _SKIPPED:
                 if not inside:
                     inside, h, starts[n] = True, _SEED, i
-                h = (h ^ np.uint64(folded)) * _PRIME
+                h = _added(h, folded)
                 ends[n] = i + 1
             elif inside and folded == 0:
                 hashes[n] = h ^ (h >> _HIGH)

@@ -122,6 +122,7 @@ def _is_public(address: str) -> bool:
 
 _WINDOW = 48  # characters before a number in which a cue counts
 _GLUED_BEFORE = re.compile(rf"(?:[{_WIDE}_+~^]|[{_WIDE}][-.]|==|[<>]=?)\Z")
+_RANGE_BEFORE = re.compile(rf"(?<![0-9.]){_QUAD.pattern}-\Z")  # the first address of two
 _GLUED_AFTER = re.compile(rf"[{_WIDE}_]|[-+~](?!{_QUAD.pattern})[{_WIDE}]|\.[{_WIDE}]")
 _ADDRESS_BEFORE = re.compile(r"://(?:[^\s/@]{1,40}@)?\Z")
 _ADDRESS_AFTER = re.compile(r":[0-9]{2,5}(?![0-9.])|/(?:[89]|[12][0-9]|3[0-2])(?![0-9.])")
@@ -153,7 +154,8 @@ def _is_address(text: str, start: int, end: int) -> bool:
     cue = _nearest_cue(before)
     names_address = cue is not None and cue.lastgroup == "address"
     named_right_before = names_address and cue is not None and before[cue.end() :] in ("", "-")
-    if _GLUED_AFTER.match(text, end) or (_GLUED_BEFORE.search(before) and not named_right_before):
+    beside = _GLUED_BEFORE.search(before) and not _RANGE_BEFORE.search(before)
+    if _GLUED_AFTER.match(text, end) or (beside and not named_right_before):
         return False
     if _ADDRESS_BEFORE.search(before) or _ADDRESS_AFTER.match(text, end):
         return True

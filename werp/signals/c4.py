@@ -192,12 +192,15 @@ def ends_sentence(line: str) -> bool:
     if not line or line.isascii():
         return False
     letter = next(filter(str.isalpha, reversed(line)), "a")
-    if _LATIN.match(letter):
-        return line[-1] in _LATIN_QUOTES
     if _WITHOUT_MARKS.match(letter):
         return True
     if line.endswith(("。。。", "．．．")):
         return False
+    if _LATIN.match(letter):  # a word of Latin letters may end a line of any script
+        if line[-1] in TERMINAL or line[-1] in _LATIN_QUOTES:
+            return True
+        unmarked = _WITHOUT_MARKS.findall(line)
+        return bool(unmarked) and len(unmarked) >= len(_LATIN.findall(line))
     greek = "\u0370" <= letter <= "\u03ff" or "\u1f00" <= letter <= "\u1fff"
     return line[-1] in TERMINAL or line[-1] in _QUOTES or line[-1] in _TIBETAN or (greek and line[-1] in ";;")
 

@@ -41,6 +41,7 @@ class _Entries:
     start: set[str] = field(default_factory=set)
     network: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = field(default_factory=list)
     longest: int = 0
+    with_ports: bool = False
     paths_of: set[str] = field(default_factory=set)
 
     def add(self, entry: Entry) -> None:
@@ -48,6 +49,7 @@ class _Entries:
             self.network.append(ipaddress.ip_network(entry.text))
             return
         getattr(self, entry.kind).add(entry.text)
+        self.with_ports |= ":" in entry.text
         if entry.kind in ("page", "start"):
             host, _, path = entry.text.partition("/")
             self.paths_of.add(host)
@@ -58,13 +60,13 @@ class _Entries:
         if address.host in self.site:
             return f"www.{address.host}"
         names = list(parents(address.host))
-        if address.port:
-            names = [name for host in names for name in (host, f"{host}:{address.port}")]
+        if self.with_ports and address.port:
+            names = [name for host in names for name in (host, Address(host, address.port, "").place)]
         for name in names:
             if name in self.domain:
                 return name
         for name in names if self.paths_of else ():
-            found = self._path(name, address.path, own=name.startswith(address.host))
+            found = self._path(name, address.path, own=name in (address.host, address.place))
             if found is not None:
                 return found
         return self._network_of(address.host) if self.network else None

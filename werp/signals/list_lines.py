@@ -7,7 +7,7 @@
 | `||x.example^`, `||x.example^$third-party` (Adblock) | the same; `@@` takes a host or page out again |
 | `address=/x.example/0.0.0.0`, `server=/x.example/`, `local=/x.example/` (dnsmasq) | the same |
 | `local-zone: "x.example" refuse` (Unbound), `zone "x.example" {...}` (BIND) | the same |
-| `x.example CNAME .` (response policy zones) | the same |
+| `x.example CNAME .`, `32.1.2.0.192.rpz-ip CNAME .` (response policy zones) | the same; the network |
 | `www.x.example` | `x.example` and `www.x.example` alone |
 | `x.example/path`, `http://x.example/path?q` (UT1's `urls`) | that page and those below it, on this host |
 | `||x.example/path` | addresses on the host, or below it, whose path begins so |
@@ -27,7 +27,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import idna
 
@@ -65,7 +65,14 @@ _BIND = re.compile(r"zone\s+\"([^\"]+)\".*", re.I)
 #: White space, TTL and class, as zone files have them between a name and its record.
 _TO_RECORD = r"\s+(?:\d+\s+)?(?:IN\s+)?"
 _RPZ = re.compile(rf"(\S+){_TO_RECORD}(?:CNAME\s+(\S+)|A{{1,4}}\s+[0-9a-f.:]+)", re.I)
-_ZONE_HEAD = re.compile(rf"\$(?:TTL|ORIGIN)\s.*|@\s.*|[a-z]\S*{_TO_RECORD}(?:SOA|NS|TXT)\s.*|server:", re.I)
+#: What of a zone or a configuration names no host to block; an SOA record may go over lines of numbers.
+_ZONE_HEAD = re.compile(
+    rf"\$(?:TTL|ORIGIN)\s.*|@\s.*|[a-z]\S*{_TO_RECORD}(?:SOA|NS|TXT)\s.*|server:"
+    r"|(?:\d+\s+)?(?:IN\s+)?NS\s.*|\d[\dsmhdw\s]*+[);].*|\).*",
+    re.I,
+)
+#: Names of response policy zones that stand for addresses, or for what no URL shows.
+_RPZ_TRIGGER = re.compile(r"(\S+)\.rpz-(ip|client-ip|nsip|nsdname)(?:\..*)?", re.I)
 
 
 class Entry(NamedTuple):
@@ -88,12 +95,19 @@ class BadLineError(ValueError):
 class Address(NamedTuple):
     """Host in ASCII without `www.`, port where it is not the usual one, path and query in lower case.
 
-    Without a host nothing matches it.
+    Without a host nothing matches it. A URL has its port always, an entry of a list where it names another
+    than its scheme's.
     """
 
     host: str
     port: str
     path: str
+
+    @property
+    def place(self) -> str:
+        """Host and port as entries write them."""
+        host = f"[{self.host}]" if ":" in self.host and self.port else self.host
+        return f"{host}:{self.port}" if self.port else host
 
 
 def entries_of(line: str) -> Iterator[Entry]:
@@ -115,7 +129,7 @@ def entries_of(line: str) -> Iterator[Entry]:
         if found := _DNSMASQ.fullmatch(line):
             yield from _dnsmasq(*found.groups())
         elif (found := _RPZ.fullmatch(line)) and _ip(found[1]) is None:
-            yield _host(found[1])._replace(allows=(found[2] or "").lower().startswith("rpz-passthru"))
+            yield _rpz(found[1])._replace(allows=(found[2] or "").lower().startswith("rpz-passthru"))
         else:
             yield from _plain(line)
 
@@ -148,8 +162,9 @@ def _single(text: str) -> Entry:
     """A host, a host and path, a URL, an IP address or a network."""
     try:
         network = ipaddress.ip_network(text)
-    except ValueError:
-        pass
+    except ValueError as error:
+        if "host bits" in str(error):
+            raise BadLineError(f"{error}: a network has zeros there, a page has http:// before it") from error
     else:
         return Entry("network", str(network)) if "/" in text else Entry("domain", str(network[0]))
     scheme = _SCHEME.match(text)
@@ -158,11 +173,10 @@ def _single(text: str) -> Entry:
     if "*" in text:
         raise BadLineError("a wildcard that is not in front, as in `*.x.example`; list the hosts")
     address = address_of(text, strict=True)
-    host = f"{address.host}:{address.port}" if address.port else address.host
     if address.path.strip("/"):
-        return Entry("page", host + address.path.rstrip("/"))
+        return Entry("page", address.place + address.path.rstrip("/"))
     named = text[scheme.end() if scheme else 0 :].rpartition("@")[2].lower()
-    return Entry("site" if named.startswith("www.") and not address.port else "domain", host)
+    return Entry("site" if named.startswith("www.") and not address.port else "domain", address.place)
 
 
 def _host(text: str) -> Entry:
@@ -170,6 +184,22 @@ def _host(text: str) -> Entry:
     if "/" in text:
         raise BadLineError(f"{text!r} is no host name")
     return _single(text.lstrip("*"))
+
+
+def _rpz(name: str) -> Entry:
+    """The owner of a record of a response policy zone: a host, or `24.0.2.0.192.rpz-ip`, a network."""
+    trigger = _RPZ_TRIGGER.fullmatch(name)
+    if trigger is None:
+        return _host(name)
+    if trigger[2].lower() != "ip":
+        return Entry("part")
+    length, *parts = trigger[1].split(".")
+    mark = "." if len(parts) == 4 and all(map(str.isdigit, parts)) else ":"  # noqa: PLR2004
+    address = re.sub(":?zz:?", "::", mark.join(reversed(parts)))
+    try:
+        return Entry("network", str(ipaddress.ip_network(f"{address}/{length}")))
+    except ValueError as error:
+        raise BadLineError(str(error)) from error
 
 
 def _dnsmasq(option: str, names: str, server: str) -> Iterator[Entry]:
@@ -203,8 +233,7 @@ def _adblock(line: str) -> Entry:
     entry = _single(body)
     if entry.kind == "page" and anchored and not ended:
         address = address_of(body, strict=True)
-        host = f"{address.host}:{address.port}" if address.port else address.host
-        entry = Entry("start", host + address.path)
+        entry = Entry("start", address.place + address.path)
     return Entry("off", entry.text) if "badfilter" in options else entry._replace(allows=allows)
 
 
@@ -212,19 +241,35 @@ def address_of(url: str, *, strict: bool = False) -> Address:
     """A URL, with or without its scheme, as it is compared; strict: `BadLineError` where it has no host."""
     try:
         parts = urlsplit(url if _SCHEME.match(url) else f"//{url.removeprefix('//')}")
-        host, port = _ascii(parts.hostname or ""), parts.port
+        host, port = _ascii(parts.hostname or ""), str(parts.port or "")
     except (ValueError, UnicodeError) as error:
         if strict:
             raise BadLineError(f"no host name or URL ({error})") from error
         return Address("", "", "")
-    if strict and (len(host) > 253 or not _HOST.fullmatch(host)) and _ip(host) is None:
-        raise BadLineError("no host name or URL")
+    if strict:
+        _check(url, parts, host)
     if host.startswith("www.") and host.count(".") > 1:
         host = host.removeprefix("www.")
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    usual = {"http": "80", "https": "443"}.get(parts.scheme, "")
+    if strict:
+        port = "" if port == usual else port
+    else:
+        port = port or usual
+    path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path
     path = unquote(path) if "%" in path else path
-    return Address(host, str(port) if port and port != usual else "", path.lower())
+    return Address(host, port, path.lower())
+
+
+def _check(line: str, parts: SplitResult, host: str) -> None:
+    """`BadLineError` where an entry is no host or URL, or would block a host for a part of it."""
+    if not _SCHEME.match(line) and "@" in parts.netloc:
+        raise BadLineError("an e-mail address; a host stands without what is before its @")
+    # WHATWG's URL standard: a host that ends in a number is an IPv4 address, or none.
+    named = len(host) <= 253 and _HOST.fullmatch(host) and not host.rpartition(".")[2].isdigit()
+    if not named and _ip(host) is None:
+        raise BadLineError("no host name or URL")
+    if parts.fragment and not parts.path.strip("/") and not parts.query:
+        raise BadLineError(f"a place inside a page (#{parts.fragment[:20]}), which no address of a crawl has")
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -4,7 +4,7 @@
    of direction, byte-order marks, variation selectors).
 2. Forms of a character by width, ligature or position become the character, as NFKC has it. Superscripts,
    fractions, circled and mathematical letters stay: a reader sees them.
-3. Quotation marks become `"` and `'`, hyphens and dashes `-`.
+3. Quotation marks become `"` and `'`, hyphens and dashes `-`, the wave dash `~`.
 4. NFC.
 """
 
@@ -34,7 +34,7 @@ _SAME_LOOKS = (
     "<wide>", "<narrow>", "<noBreak>", "<compat>", "<initial>", "<medial>", "<final>", "<isolated>",
     "<vertical>", "<small>",
 )  # fmt: skip
-_MARKS = {"'": "‘’‚‛′´", '"': "“”„‟″〝〞", "-": "‐‑‒–—―−"}
+_MARKS = {"'": "‘’‚‛′´", '"': "“”„‟″〝〞", "-": "‐‑‒–—―−", "~": "〜"}
 _END = 0x2FA20  # behind the last character that has another form
 _FORMS, _COMPOSES, _JOINS = 1, 2, 4  # bits of `_signs`
 _DROPPED, _SEVERAL = np.uint32(0xFFFFFFFF), np.uint32(0x80000000)

@@ -17,11 +17,12 @@ import numpy.typing as npt
 from werp.signals.split import Split
 from werp.signals.words import native
 
-#: Code points with Unicode's property Sentence_Terminal that spaCy 3.8 takes as the end of a sentence.
+#: Code points with Unicode's property Sentence_Terminal that spaCy 3.8 takes as the end of a sentence, and
+#: the marks of Khmer and Tibetan, which it does not know.
 _MARKS = (
     "!.?։؟۔܀܁܂߹।॥၊။።፧፨᙮᜵᜶᠃᠉᥄᥅᪨᪩᪪᪫᭚᭛᭞᭟᰻᰼᱾᱿‼‽⁇⁈⁉⸮⸼꓿꘎꘏꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫﹒﹖﹗！．？"
     "\U00010a56\U00010a57\U00011047\U00011048\U000110be\U000110bf\U000110c0\U000110c1\U00011141\U00011142"
-    "\U00011143\U000111c5\U000111c6\U000111cd\U000111de\U000111df｡。"
+    "\U00011143\U000111c5\U000111c6\U000111cd\U000111de\U000111df｡。។៕།༎༏༐༑༒"
 )
 _PUNCTUATION, _MARK = 1, 2
 _TABLE_SIZE = 0x11200

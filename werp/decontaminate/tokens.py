@@ -1,9 +1,9 @@
 """Tokens of contamination matching: runs of letters and digits in lower case, whatever stands between them.
 
-Punctuation, case, width, accents, line ends, apostrophes (`don't` is `dont`), what shows nothing and the form of
-normalisation never hide a copy. Scripts that are written without spaces (Han, kana, Thai, Lao, Khmer, Burmese and their relatives) have a token a character: a
-run would be a sentence, and no two of them equal. Native, over code points end to end, as
-`werp.signals.words` splits them.
+Punctuation, case, width, accents, line ends, apostrophes (`don't` is `dont`), what shows nothing and the form
+of normalisation never hide a copy. Scripts that are written without spaces (Han, kana, Thai, Lao, Khmer,
+Burmese and their relatives) have a token a character: a run would be a sentence, and no two of them equal.
+Native, over code points end to end, as `werp.signals.words` splits them.
 """
 
 from __future__ import annotations

@@ -189,13 +189,11 @@ def ends_sentence(line: str) -> bool:
     """
     if line.endswith(_ENDS):
         return not line.endswith(_ELLIPSIS)
-    if not line or line.isascii():
+    if line.isascii() or line.endswith(("。。。", "．．．")):
         return False
     letter = next(filter(str.isalpha, reversed(line)), "a")
     if _WITHOUT_MARKS.match(letter):
         return True
-    if line.endswith(("。。。", "．．．")):
-        return False
     if _LATIN.match(letter):  # a word of Latin letters may end a line of any script
         if line[-1] in TERMINAL or line[-1] in _LATIN_QUOTES:
             return True

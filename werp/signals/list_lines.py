@@ -194,7 +194,7 @@ def _rpz(name: str) -> Entry:
     if trigger[2].lower() != "ip":
         return Entry("part")
     length, *parts = trigger[1].split(".")
-    mark = "." if len(parts) == 4 and all(map(str.isdigit, parts)) else ":"  # noqa: PLR2004
+    mark = "." if len(parts) == 4 and all(map(str.isdigit, parts)) else ":"
     address = re.sub(":?zz:?", "::", mark.join(reversed(parts)))
     try:
         return Entry("network", str(ipaddress.ip_network(f"{address}/{length}")))
@@ -251,10 +251,10 @@ def address_of(url: str, *, strict: bool = False) -> Address:
     if host.startswith("www.") and host.count(".") > 1:
         host = host.removeprefix("www.")
     usual = {"http": "80", "https": "443"}.get(parts.scheme, "")
-    if strict:
-        port = "" if port == usual else port
-    else:
+    if not strict:
         port = port or usual
+    elif port == usual:
+        port = ""
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path
     path = unquote(path) if "%" in path else path
     return Address(host, port, path.lower())

@@ -103,7 +103,8 @@ def test_an_item_is_found_and_its_source_is_none(
             (f"{before}\n{context or PASSAGE} {answer}. {after}", []),
             (f"{before}\n{answer}. {context or PASSAGE}\n{after}", []),
         ]
-        wanted += [(f"{before}\n{form(f'{whole} {answer}')}\n{after}", [task]) for form in FORMS]
+        forms = enumerate(form(f"{whole} {answer}") for form in FORMS)  # numbered, as they look the same
+        wanted += [(f"{before}\n{number}. {form}\n{after}", [task]) for number, form in forms]
         if answer not in ("No", "no", "是"):  # such words stand near any text
             wanted.append((f"{before}\n{question}\n{after}", []))
     wanted += [

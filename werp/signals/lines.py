@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -74,16 +75,18 @@ def disjoint(spans: Sequence[Span]) -> list[Span]:
 
     Where a later span encloses a replacement, the replacement goes with it.
     """
-    out: list[Span] = []
+    out: list[Span] = []  # in order of places, disjoint
     for span in spans:
-        inside = sorted(s for s in out if span.start <= s.start and s.end <= span.end)
-        out = [s for s in out if s not in inside]
-        at = span.start
-        for s in inside:
-            if at < s.start:
-                out.append(Span(at, s.start, span.rule))
-            out.append(s._replace(replacement=None))
-            at = s.end
+        first = last = bisect_left(out, span.start, key=lambda s: s.start)
+        pieces, at = [], span.start
+        while last < len(out) and out[last].end <= span.end:
+            inside = out[last]
+            if at < inside.start:
+                pieces.append(Span(at, inside.start, span.rule))
+            pieces.append(inside._replace(replacement=None))
+            at = inside.end
+            last += 1
         if at < span.end:
-            out.append(Span(at, span.end, span.rule))
-    return sorted(out)
+            pieces.append(Span(at, span.end, span.rule))
+        out[first:last] = pieces
+    return out

@@ -86,6 +86,7 @@ def test_a_path_is_no_address(
     assert os.listdir(tmp_path) == ["crawl"]
 
 
+@pytest.mark.usefixtures("werp_data")  # the recipe's benchmarks lie there
 @pytest.mark.parametrize("key", KEYS)
 def test_nor_is_a_key_of_a_recipe(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

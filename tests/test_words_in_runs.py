@@ -278,6 +278,7 @@ def test_c4_lines_in_any_script(declarations: dict[str, str], tmp_path: Path) ->
     assert [row["c4.sentences"] for row in table(tmp_path / "b" / "run", "signals")] == [5] * 6
 
 
+@pytest.mark.usefixtures("werp_data")  # the lists are their publishers'
 @pytest.mark.parametrize(
     ("list_", "texts"),
     [
